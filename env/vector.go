@@ -1,0 +1,127 @@
+package env
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"mend/env/seed"
+	"mend/env/state"
+)
+
+// Vector steps N environments in lock-step and starts the next episode of each
+// within the step that ended its last one: Obs is then the new episode's first
+// observation and FinalObs the old one's last. Episode k of environment i is
+// seeded by root.Child("env", i).Child("episode", k), so an environment's
+// history does not depend on how many neighbours it has.
+type Vector struct {
+	// Ended, where set, is called after the last step of each episode and
+	// before the Reset that follows, while the world can still be measured.
+	Ended func(i int, e Env)
+
+	root    seed.Seed
+	envs    []Env
+	episode []uint64 // episodes started, by environment
+}
+
+// NewVector joins environments of equal Spec.
+func NewVector(root seed.Seed, envs ...Env) (*Vector, error) {
+	if len(envs) == 0 {
+		return nil, errors.New("env: a vector of no environments, want at least 1")
+	}
+	for i, e := range envs {
+		if !reflect.DeepEqual(e.Spec(), envs[0].Spec()) {
+			return nil, fmt.Errorf("env: environment %d of the vector differs in its spec from environment 0", i)
+		}
+	}
+	return &Vector{root: root, envs: envs, episode: make([]uint64, len(envs))}, nil
+}
+
+// N is the number of environments.
+func (v *Vector) N() int { return len(v.envs) }
+
+// Spec is the common spec of the environments.
+func (v *Vector) Spec() *Spec { return v.envs[0].Spec() }
+
+// Reset starts the first episode of every environment.
+func (v *Vector) Reset(t *TimeStep) {
+	v.check(t)
+	for i := range v.envs {
+		v.episode[i] = 0
+		v.start(i, t)
+		t.Reward[i], t.Elapsed[i] = 0, 0
+		t.Terminated[i], t.Truncated[i] = false, false
+	}
+}
+
+// Step applies actions[i] to environment i and fills t.
+func (v *Vector) Step(actions []int, t *TimeStep) {
+	v.check(t)
+	if len(actions) != len(v.envs) {
+		panic(fmt.Sprintf("env: %d actions for %d environments", len(actions), len(v.envs)))
+	}
+	for i, e := range v.envs {
+		obs, mask := t.ObsRow(i), t.MaskRow(i)
+		o := e.Step(actions[i], obs, mask)
+		t.Reward[i], t.Elapsed[i] = o.Reward, o.Elapsed
+		t.Terminated[i], t.Truncated[i] = o.Terminated, o.Truncated
+		if o.Terminated || o.Truncated {
+			copy(row(t.FinalObs, t.N, i), obs)
+			copy(row(t.FinalMask, t.N, i), mask)
+			if v.Ended != nil {
+				v.Ended(i, e)
+			}
+			v.start(i, t)
+		}
+	}
+}
+
+func (v *Vector) start(i int, t *TimeStep) {
+	s := v.root.Child("env", uint64(i)).Child("episode", v.episode[i])
+	v.episode[i]++
+	v.envs[i].Reset(s, t.ObsRow(i), t.MaskRow(i))
+}
+
+func (v *Vector) check(t *TimeStep) {
+	s := v.Spec()
+	masks := 0
+	if s.Masked {
+		masks = t.N * len(s.Actions)
+	}
+	if t.N != len(v.envs) || len(t.Obs) != t.N*s.ObsDim() || len(t.Mask) != masks {
+		panic(fmt.Sprintf("env: time step of %d environments with %d features and %d mask entries for %d environments of %s",
+			t.N, len(t.Obs), len(t.Mask), len(v.envs), s.ID))
+	}
+}
+
+// AppendState appends the state of every environment to b.
+func (v *Vector) AppendState(b []byte) []byte {
+	return state.Append(b, func(c *state.Codec) {
+		state.Fixed(c, v.episode)
+		for _, e := range v.envs {
+			world := e.AppendState(nil)
+			state.Slice(c, &world)
+		}
+	})
+}
+
+// RestoreState reads what AppendState of an equal Vector wrote.
+func (v *Vector) RestoreState(b []byte) error {
+	err := state.Restore(b, func(c *state.Codec) {
+		state.Fixed(c, v.episode)
+		for i, e := range v.envs {
+			var world []byte
+			state.Slice(c, &world)
+			if c.Err() != nil {
+				return
+			}
+			if err := e.RestoreState(world); err != nil {
+				c.Fail(fmt.Errorf("environment %d: %w", i, err))
+			}
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("env: vector: %w", err)
+	}
+	return nil
+}

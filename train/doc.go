@@ -1,0 +1,2 @@
+// Package train runs the loop: act, step, observe, update.
+package train

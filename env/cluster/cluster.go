@@ -1,0 +1,460 @@
+package cluster
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"mend/env"
+	"mend/env/guard"
+	"mend/env/seed"
+	"mend/env/trace"
+)
+
+const (
+	maxFactor = 6 // largest replication factor
+	spare     = 3 // places beside the wanted copies, for written-off ones
+	none      = int32(-1)
+)
+
+// Kind is what a decision is about.
+type Kind uint8
+
+// The kinds of decision.
+const (
+	NodeUnreachable Kind = iota
+	ShardsAtRisk
+	kinds
+)
+
+func (k Kind) String() string {
+	return [...]string{"node unreachable", "shards at risk"}[k]
+}
+
+// Flags of a node. The first group is truth, the second the controller's
+// belief and log.
+const (
+	nodeDead    uint8 = 1 << iota // lost with its data, not yet replaced
+	nodeCurable                   // a restart would end its present outage
+
+	nodeUnreachable // silent for the monitor's timeout
+	nodeDeclared    // declared dead
+	nodeRestarted   // a restart was tried since it became unreachable
+)
+
+// States of a replica record.
+const (
+	replicaNone       uint8 = iota
+	replicaLive             // holds the shard, unless its node is dead
+	replicaWrittenOff       // its node was declared dead; counts again if it returns
+	replicaRebuilding       // being written by a repair
+)
+
+// Flags of a shard.
+const (
+	shardLost uint8 = 1 << iota // truth: no intact copy is left
+	shardFast                   // its ordered repairs are fast
+)
+
+// World is one replicated store. It implements env.Env and env.Measured.
+type World struct {
+	cfg    Config
+	spec   env.Spec
+	guards *guard.Set
+	script *script // replayed node outages; nil where they are drawn
+
+	// Sizes.
+	nodes, racks, zones, regions         int
+	nodesPerRack, nodesPerZone           int
+	zonesPerRegion, shards, width, wants int
+
+	// Constants in the units of the event loop.
+	horizon                   env.Time
+	heartbeat, timeout        env.Time
+	shardBytes                float64
+	nodeCopies                int32 // copies that a node has space for
+	tauHours, intervalHours   float64
+	pricePerCopyHour          float64
+	pricePerUnavailableHour   float64
+	pricePerLoss              float64
+	streamRate, zoneRate      float64 // bytes/s
+	timers                    timerIDs
+	seeds                     [processes]seed.Seed
+	beatSeed, placementSeed   seed.Seed
+	scriptSeed                seed.Seed
+	scriptSystem              int32            // which of script.systems is replayed,
+	scriptFrom                env.Time         // from when on,
+	scriptOffset              int32            // with which of its nodes in slot 0,
+	recorded                  [][]trace.Outage // and what then happens to each slot
+	lossDecay10m, lossDecay1h float64
+
+	// Episode.
+	started, ended bool
+	now            env.Time
+	q              queue
+	kind           Kind
+	subject        int32 // node, or class of shards
+	legal          []bool
+	offered        uint64 // digest of the failures offered so far
+
+	ledger ledger
+
+	// Nodes.
+	nodeFlags  []uint8
+	lastBeat   []env.Time // while unreachable: when it was last heard
+	asked      []uint16   // decisions about it since it became unreachable
+	flaps      []float64  // times it became unreachable, decaying over a week
+	flapsAt    []env.Time
+	head       []int32 // first replica record
+	held       []int32 // replica records
+	streamsOut []int32 // [nodes*streams] repairs it feeds, or none
+	ordinal    [processes][]uint32
+
+	// Racks and zones.
+	rackDown        []bool
+	rackUnreachable []int32
+	zoneUnreachable []int32
+	zoneDeclared    []int32
+	clocks          []zoneClock
+
+	// Shards: truth first, then belief and orders.
+	readable   []uint8    // live copies on nodes that are up
+	intact     []uint8    // copies that still exist
+	shardFlags []uint8    //
+	underSince []env.Time // since when readable < wants; env.Never if not
+	believed   []uint8    // live copies on nodes believed reachable
+	ordered    []uint8    // repairs ordered and not completed
+	active     []uint8    // of these, in flight
+	locality   []uint8    // where its ordered repairs shall go
+	placements []uint16   // placements drawn so far
+	lists      lists      // classes at risk, then queues of repairs
+
+	// Replica records, [shards*width].
+	repNode          []int32
+	repState         []uint8
+	repNext, repPrev []int32
+	flows            flows
+	levels           [maxFactor + 2]int32 // shards by believed copies; wants+1 in passing
+	unreachable      int32
+	declared         int32
+	racksUnreachable int32
+	reachableSpace   int32 // free copies on reachable nodes, less orders
+	orders           int32 // repairs ordered and not completed
+	losses10m        float64
+	losses1h         float64
+	lossesAt         env.Time
+	perm             []int32 // scratch
+}
+
+// New returns the world that cfg defines, under the given id.
+func New(id string, cfg Config) (*World, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return newWorld(id, cfg, nil)
+}
+
+func newWorld(id string, cfg Config, sc *script) (*World, error) {
+	t := cfg.Topology
+	w := &World{
+		cfg:    cfg,
+		script: sc,
+		nodes:  t.Nodes(), racks: t.Racks(), zones: t.Zones(), regions: t.Regions,
+		nodesPerRack: t.NodesPerRack, nodesPerZone: t.NodesPerRack * t.RacksPerZone,
+		zonesPerRegion: t.ZonesPerRegion,
+		shards:         t.Nodes() * cfg.Data.ShardsPerNode,
+		width:          cfg.Data.ReplicationFactor + spare,
+		wants:          cfg.Data.ReplicationFactor,
+
+		horizon:   simulated(cfg.Horizon),
+		heartbeat: simulated(cfg.Monitor.Heartbeat), timeout: simulated(cfg.Monitor.Timeout),
+		shardBytes:              cfg.Data.ShardGB * 1e9,
+		nodeCopies:              int32(cfg.Data.NodeGB / cfg.Data.ShardGB),
+		tauHours:                cfg.Reward.TimeConstant.Hours(),
+		intervalHours:           cfg.Reward.Interval.Hours(),
+		pricePerCopyHour:        cfg.Data.ShardGB * cfg.Prices.StoragePerGBMonth / 730,
+		pricePerUnavailableHour: cfg.Data.ShardGB / 1000 * cfg.Prices.UnavailablePerTBHour,
+		pricePerLoss:            cfg.Data.ShardGB / 1000 * cfg.Prices.LossPerTB,
+		streamRate:              cfg.Repair.StreamMBps * 1e6,
+		zoneRate:                cfg.Repair.ZoneMBps * 1e6,
+	}
+	w.timers = newTimerIDs(w.nodes, w.racks, w.zones, classes(w.wants))
+	w.spec = env.Spec{
+		ID:        id,
+		Digest:    digest(cfg, sc),
+		Features:  features[:],
+		Actions:   actions[:],
+		Masked:    true,
+		Gamma:     math.Exp(-w.intervalHours / w.tauHours),
+		Guards:    w.guardRules(),
+		Metrics:   metrics[:],
+		Objective: metrics[0].Name,
+	}
+	var err error
+	if w.guards, err = guard.Compile(&w.spec); err != nil {
+		return nil, err
+	}
+	w.allocate()
+	return w, nil
+}
+
+// digest names the world: everything in cfg, the replayed trace, and the
+// version of the model, which grows when the same configuration comes to mean
+// another world.
+func digest(cfg Config, sc *script) string {
+	h := sha256.New()
+	b, err := json.Marshal(struct {
+		Model  string
+		Config Config
+		Trace  string
+	}{"mend/env/cluster 1", cfg, sc.identity()})
+	if err != nil {
+		panic(err) // Validate has refused what JSON cannot hold
+	}
+	h.Write(b)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (w *World) allocate() {
+	n, s, r := w.nodes, w.shards, w.shards*w.width
+	streams := w.cfg.Repair.StreamsPerNode
+	w.q = newQueue(int(w.timers.count))
+	w.legal = make([]bool, len(actions))
+	w.nodeFlags = make([]uint8, n)
+	w.lastBeat = make([]env.Time, n)
+	w.asked = make([]uint16, n)
+	w.flaps = make([]float64, n)
+	w.flapsAt = make([]env.Time, n)
+	w.head = make([]int32, n)
+	w.held = make([]int32, n)
+	w.streamsOut = make([]int32, n*streams)
+	for p := range w.ordinal {
+		w.ordinal[p] = make([]uint32, process(p).slots(w))
+	}
+	w.rackDown = make([]bool, w.racks)
+	w.rackUnreachable = make([]int32, w.racks)
+	w.zoneUnreachable = make([]int32, w.zones)
+	w.zoneDeclared = make([]int32, w.zones)
+	w.clocks = make([]zoneClock, w.zones)
+	for z := range w.clocks {
+		w.clocks[z].heap = make([]int32, 0, w.nodesPerZone*streams)
+	}
+	w.readable = make([]uint8, s)
+	w.intact = make([]uint8, s)
+	w.shardFlags = make([]uint8, s)
+	w.underSince = make([]env.Time, s)
+	w.believed = make([]uint8, s)
+	w.ordered = make([]uint8, s)
+	w.active = make([]uint8, s)
+	w.locality = make([]uint8, s)
+	w.placements = make([]uint16, s)
+	w.lists = newLists(classes(w.wants)+queues, s)
+	w.repNode = make([]int32, r)
+	w.repState = make([]uint8, r)
+	w.repNext = make([]int32, r)
+	w.repPrev = make([]int32, r)
+	w.flows = newFlows(n * streams)
+	w.perm = make([]int32, w.nodesPerRack)
+	if w.script != nil {
+		w.recorded = make([][]trace.Outage, n)
+	}
+}
+
+// Config returns the configuration that the world was built from.
+func (w *World) Config() Config { return w.cfg }
+
+// Spec implements env.Env.
+func (w *World) Spec() *env.Spec { return &w.spec }
+
+// OfferedDigest is a digest of all failures that were offered since Reset, in
+// order, with their times and draws: equal for all policies that were run to
+// the same time from the same seed.
+func (w *World) OfferedDigest() uint64 { return w.offered }
+
+// Reset implements env.Env.
+func (w *World) Reset(s seed.Seed, obs []float32, mask []bool) {
+	w.started, w.ended = true, false
+	w.now, w.offered = 0, 0
+	w.q.clear()
+	w.seed(s)
+	// No shard has a copy yet.
+	w.ledger = ledger{unavailable: int32(w.shards), chargedUnavailable: int32(w.shards)}
+
+	clear(w.nodeFlags)
+	clear(w.lastBeat)
+	clear(w.asked)
+	clear(w.flaps)
+	clear(w.flapsAt)
+	fill(w.head, none)
+	clear(w.held)
+	fill(w.streamsOut, none)
+	for p := range w.ordinal {
+		clear(w.ordinal[p])
+	}
+	clear(w.rackDown)
+	clear(w.rackUnreachable)
+	clear(w.zoneUnreachable)
+	clear(w.zoneDeclared)
+	for z := range w.clocks {
+		w.clocks[z].reset()
+	}
+	clear(w.readable)
+	clear(w.intact)
+	clear(w.shardFlags)
+	fill(w.underSince, env.Never)
+	clear(w.believed)
+	clear(w.ordered)
+	clear(w.active)
+	clear(w.locality)
+	clear(w.placements)
+	w.lists.reset()
+	fill(w.repNode, none)
+	clear(w.repState)
+	fill(w.repNext, none)
+	fill(w.repPrev, none)
+	w.flows.reset()
+	w.levels = [maxFactor + 2]int32{}
+	w.levels[0] = int32(w.shards)
+	w.unreachable, w.declared, w.racksUnreachable = 0, 0, 0
+	w.reachableSpace, w.orders = int32(w.nodes)*w.nodeCopies, 0
+	w.losses10m, w.losses1h, w.lossesAt = 0, 0, 0
+
+	for s := range w.shards {
+		w.create(int32(s))
+	}
+	w.q.set(w.timers.horizon, w.horizon)
+	w.firstFailures()
+	// What happens before the first question belongs to no step.
+	w.ledger.startStep(0)
+	w.run()
+	if w.ended {
+		// Nothing happened that needs a decision. The one step that an episode
+		// must have is then a hold at its end.
+		w.ended = false
+		w.kind, w.subject = ShardsAtRisk, 0
+		w.q.set(w.timers.horizon, w.horizon)
+	}
+	w.observe(obs, mask)
+}
+
+func fill[T any](s []T, v T) {
+	for i := range s {
+		s[i] = v
+	}
+}
+
+// Step implements env.Env.
+func (w *World) Step(action int, obs []float32, mask []bool) env.Outcome {
+	if !w.started || w.ended {
+		panic("cluster: Step before Reset or after the end of an episode")
+	}
+	if action < 0 || action >= len(actions) || !w.legal[action] {
+		panic(fmt.Sprintf("cluster: action %d is not legal for a decision on %s", action, w.kind))
+	}
+	start := w.now
+	w.ledger.startStep(w.now)
+	w.act(Action(action))
+	w.run()
+	if w.ended {
+		w.closeLedger()
+	}
+	w.observe(obs, mask)
+	return env.Outcome{
+		Reward:    float32(-w.ledger.discounted / w.cfg.Reward.ScaleUSD),
+		Elapsed:   float32((w.now - start).Hours() / w.intervalHours),
+		Truncated: w.ended,
+	}
+}
+
+// run handles events until one asks for a decision or the episode ends.
+func (w *World) run() {
+	for {
+		id, at := w.q.pop()
+		if at != w.now {
+			w.accrue(at)
+			w.now = at
+		}
+		if w.fire(id) {
+			return
+		}
+	}
+}
+
+// fire handles one event and reports whether it stops the run.
+func (w *World) fire(id int32) bool {
+	t := &w.timers
+	switch {
+	case id < t.drawn:
+		w.ended = true
+		return true
+	case id < t.replace:
+		w.offer(id)
+	case id < t.returns:
+		w.replaced(id - t.replace)
+	case id < t.rackEnd:
+		w.outageOver(id - t.returns)
+	case id < t.monitor:
+		w.rackOver(id - t.rackEnd)
+	case id < t.repair:
+		w.monitored(id - t.monitor)
+	case id < t.askNode:
+		w.repaired(int(id - t.repair))
+	case id < t.askRisk:
+		w.kind, w.subject = NodeUnreachable, id-t.askNode
+		w.asked[w.subject] = min(w.asked[w.subject]+1, math.MaxUint16-1)
+		w.ledger.decisions[NodeUnreachable]++
+		return true
+	default:
+		w.kind, w.subject = ShardsAtRisk, id-t.askRisk
+		w.ledger.decisions[ShardsAtRisk]++
+		return true
+	}
+	return false
+}
+
+// timerIDs are the first timer ids of each group; simultaneous events fire in
+// this order: failures, returns, what the monitor sees, repairs, questions.
+type timerIDs struct {
+	horizon int32
+	drawn   int32            // first of the failure processes
+	process [processes]int32 // one timer a slot
+	replace int32            // by node
+	returns int32            // by node
+	rackEnd int32            // by rack
+	monitor int32            // by node: falls silent for the timeout, or is heard again
+	repair  int32            // by zone: the next repair completes
+	askNode int32            // by node
+	askRisk int32            // by class
+	count   int32
+}
+
+func newTimerIDs(nodes, racks, zones, classes int) timerIDs {
+	var t timerIDs
+	next := int32(1)
+	take := func(n int) int32 {
+		first := next
+		next += int32(n)
+		return first
+	}
+	t.drawn = next
+	for p := range t.process {
+		t.process[p] = take(process(p).count(nodes, racks))
+	}
+	t.replace = take(nodes)
+	t.returns = take(nodes)
+	t.rackEnd = take(racks)
+	t.monitor = take(nodes)
+	t.repair = take(zones)
+	t.askNode = take(nodes)
+	t.askRisk = take(classes)
+	t.count = next
+	return t
+}
+
+func (w *World) rackOf(n int32) int { return int(n) / w.nodesPerRack }
+func (w *World) zoneOf(n int32) int { return int(n) / w.nodesPerZone }
+func (w *World) regionOfZone(z int) int {
+	return z / w.zonesPerRegion
+}

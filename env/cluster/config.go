@@ -1,0 +1,280 @@
+package cluster
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"mend/configs/field"
+	"mend/env"
+)
+
+// Config defines a world. Every default names its source in [DefaultConfig].
+type Config struct {
+	Topology Topology      `yaml:"topology" json:"topology"`
+	Data     Data          `yaml:"data" json:"data"`
+	Failures Failures      `yaml:"failures" json:"failures"`
+	Monitor  Monitor       `yaml:"monitor" json:"monitor"`
+	Repair   Repair        `yaml:"repair" json:"repair"`
+	Prices   Prices        `yaml:"prices" json:"prices"`
+	Limits   Limits        `yaml:"limits" json:"limits"`
+	Reward   Reward        `yaml:"reward" json:"reward"`
+	Horizon  time.Duration `yaml:"horizon" json:"horizon"` // length of an episode
+}
+
+// Topology is a regular tree: region > zone > rack > node.
+type Topology struct {
+	Regions        int `yaml:"regions" json:"regions"`
+	ZonesPerRegion int `yaml:"zones_per_region" json:"zones_per_region"`
+	RacksPerZone   int `yaml:"racks_per_zone" json:"racks_per_zone"`
+	NodesPerRack   int `yaml:"nodes_per_rack" json:"nodes_per_rack"`
+}
+
+// Zones, Racks and Nodes count the whole cluster.
+func (t Topology) Zones() int { return t.Regions * t.ZonesPerRegion }
+func (t Topology) Racks() int { return t.Zones() * t.RacksPerZone }
+func (t Topology) Nodes() int { return t.Racks() * t.NodesPerRack }
+
+// Data is what the cluster stores.
+type Data struct {
+	ShardsPerNode     int     `yaml:"shards_per_node" json:"shards_per_node"`       // shards / nodes
+	ShardGB           float64 `yaml:"shard_gb" json:"shard_gb"`                     // size of one copy, 10^9 bytes
+	ReplicationFactor int     `yaml:"replication_factor" json:"replication_factor"` // copies wanted
+	Quorum            int     `yaml:"quorum" json:"quorum"`                         // readable copies that a shard needs to be available
+	NodeGB            float64 `yaml:"node_gb" json:"node_gb"`                       // capacity of a node
+}
+
+// Outages is a process that makes its subject unreachable for a while: gaps
+// are exponential with mean MTTF (0: never), durations lognormal.
+type Outages struct {
+	MTTF   time.Duration `yaml:"mttf" json:"mttf"`
+	Median time.Duration `yaml:"median" json:"median"` // of the duration
+	Sigma  float64       `yaml:"sigma" json:"sigma"`   // of the logarithm of the duration
+}
+
+// Bursts strike several nodes of one rack in the same instant: 1 + a geometric
+// number of them, MeanNodes on average, each down for a time of its own.
+type Bursts struct {
+	Outages   `yaml:",inline"`
+	MeanNodes float64 `yaml:"mean_nodes" json:"mean_nodes"`
+	// LossProbability is the chance that a struck node loses its data.
+	LossProbability float64 `yaml:"loss_probability" json:"loss_probability"`
+}
+
+// RackOutages cut a whole rack off at once.
+type RackOutages struct {
+	Outages `yaml:",inline"`
+	// LossProbability is the chance that a node of the rack loses its data.
+	LossProbability float64 `yaml:"loss_probability" json:"loss_probability"`
+}
+
+// Failures are the exogenous processes. They are the same for every policy.
+type Failures struct {
+	Transient   Outages     `yaml:"transient" json:"transient"`     // per node
+	Maintenance Outages     `yaml:"maintenance" json:"maintenance"` // per node: longer outages, reboots
+	Rack        RackOutages `yaml:"rack" json:"rack"`               // per rack
+	Burst       Bursts      `yaml:"burst" json:"burst"`             // per rack
+	// PermanentMTTF is the mean time to a node's loss with its data, per node
+	// (0: never); an empty machine takes its place after an exponential time of
+	// mean Replacement.
+	PermanentMTTF time.Duration `yaml:"permanent_mttf" json:"permanent_mttf"`
+	Replacement   time.Duration `yaml:"replacement" json:"replacement"`
+	// RestartCures is the share of transient, maintenance and burst outages
+	// that a restart ends after RestartTime; others it does not touch.
+	RestartCures float64       `yaml:"restart_cures" json:"restart_cures"`
+	RestartTime  time.Duration `yaml:"restart_time" json:"restart_time"`
+}
+
+// Monitor is how the controller learns of failures.
+type Monitor struct {
+	Heartbeat time.Duration `yaml:"heartbeat" json:"heartbeat"` // between two heartbeats of a node
+	Timeout   time.Duration `yaml:"timeout" json:"timeout"`     // silence after which a node counts as unreachable
+	// RiskDelay gathers shards that come to be at risk together into one
+	// question.
+	RiskDelay time.Duration `yaml:"risk_delay" json:"risk_delay"`
+	// HoldReview is when a subject that was answered with hold is asked about
+	// again, where nothing happened to it before.
+	HoldReview time.Duration `yaml:"hold_review" json:"hold_review"`
+}
+
+// Repair is the machinery that makes new copies.
+type Repair struct {
+	// StreamMBps limits one slow repair, FastFactor times as much one fast
+	// repair; all repairs into a zone share ZoneMBps, fast ones with
+	// FastFactor times the weight. Units of 10^6 bytes a second.
+	StreamMBps float64 `yaml:"stream_mbps" json:"stream_mbps"`
+	FastFactor int     `yaml:"fast_factor" json:"fast_factor"`
+	ZoneMBps   float64 `yaml:"zone_mbps" json:"zone_mbps"`
+	// StreamsPerNode limits the repairs that a node receives, and, apart from
+	// that, those that it feeds.
+	StreamsPerNode int `yaml:"streams_per_node" json:"streams_per_node"`
+}
+
+// Prices are in US dollars.
+type Prices struct {
+	StoragePerGBMonth    float64 `yaml:"storage_per_gb_month" json:"storage_per_gb_month"` // a month is 730 h
+	CrossZonePerGB       float64 `yaml:"cross_zone_per_gb" json:"cross_zone_per_gb"`
+	CrossRegionPerGB     float64 `yaml:"cross_region_per_gb" json:"cross_region_per_gb"`
+	SlowRepairPerHour    float64 `yaml:"slow_repair_per_hour" json:"slow_repair_per_hour"` // interference, per repair in flight
+	FastRepairPerHour    float64 `yaml:"fast_repair_per_hour" json:"fast_repair_per_hour"`
+	UnavailablePerTBHour float64 `yaml:"unavailable_per_tb_hour" json:"unavailable_per_tb_hour"` // of shards short of their quorum
+	LossPerTB            float64 `yaml:"loss_per_tb" json:"loss_per_tb"`                         // of shards without any copy
+	Restart              float64 `yaml:"restart" json:"restart"`
+	Declare              float64 `yaml:"declare" json:"declare"` // of declaring a node dead
+}
+
+// Limits are the guards' bounds.
+type Limits struct {
+	// ZoneDeclaredShare is the largest share of a zone's nodes that may be
+	// declared dead at a time.
+	ZoneDeclaredShare float64 `yaml:"zone_declared_share" json:"zone_declared_share"`
+	// FreeSpace is the share of the believed reachable capacity that orders of
+	// repairs must leave free.
+	FreeSpace float64 `yaml:"free_space" json:"free_space"`
+}
+
+// Reward says how dollars become reward.
+type Reward struct {
+	Interval     time.Duration `yaml:"interval" json:"interval"`           // nominal interval: the unit of Elapsed
+	TimeConstant time.Duration `yaml:"time_constant" json:"time_constant"` // τ: reward is discounted by e^(−t/τ)
+	ScaleUSD     float64       `yaml:"scale_usd" json:"scale_usd"`         // dollars per unit of reward
+}
+
+const days = 24 * time.Hour
+
+// DefaultConfig is a cluster of 100 nodes under the failure rates of published
+// studies, without correlated failures but rack outages.
+//
+// Sources: Ford et al., "Availability in globally distributed storage systems"
+// (OSDI 2010): node MTTF to outages of 15 minutes and more 4.3 months, fewer
+// than one outage in ten that long, rack MTTF 10.2 years; Zhang et al.,
+// "SimEDC" (SRDS 2017): permanent node MTTF 91,250 h; Cidon et al., "Copysets"
+// (ATC 2013): up to 1 % of nodes do not survive a power outage; HDFS: heartbeat
+// 3 s, a node is stale after 30 s, 2 repair streams a node; list prices of the
+// large clouds, 2026. What has no published figure is marked as assumed.
+func DefaultConfig() Config {
+	return Config{
+		Topology: Topology{Regions: 1, ZonesPerRegion: 2, RacksPerZone: 5, NodesPerRack: 10},
+		Data:     Data{ShardsPerNode: 20, ShardGB: 200, ReplicationFactor: 3, Quorum: 2, NodeGB: 20_000},
+		Failures: Failures{
+			// Once in 30 days; P(> 15 min) = 9.9 %.
+			Transient: Outages{MTTF: 30 * days, Median: 3 * time.Minute, Sigma: 1.25},
+			// With the tail of the above this gives the 4.3 months.
+			Maintenance: Outages{MTTF: 130 * days, Median: 30 * time.Minute, Sigma: 0.5},
+			// 10.2 years; the duration is assumed, as for switch faults.
+			Rack:          RackOutages{Outages: Outages{MTTF: 89_413 * time.Hour, Median: time.Hour, Sigma: 1}, LossProbability: 0.01},
+			Burst:         Bursts{Outages: Outages{MTTF: 0, Median: 15 * time.Minute, Sigma: 1}, MeanNodes: 4, LossProbability: 0.01},
+			PermanentMTTF: 91_250 * time.Hour,
+			Replacement:   24 * time.Hour, // assumed
+			// 22.6 % of LANL's 23,739 failures had a software cause.
+			RestartCures: 0.226,
+			RestartTime:  3 * time.Minute, // assumed
+		},
+		Monitor: Monitor{
+			Heartbeat:  3 * time.Second,
+			Timeout:    30 * time.Second,
+			RiskDelay:  30 * time.Second,
+			HoldReview: 6 * time.Hour,
+		},
+		Repair: Repair{
+			StreamMBps: 50, FastFactor: 4, // a disk's sequential rate, 150 to 250 MB/s, and a quarter of it
+			ZoneMBps:       1000, // assumed: 8 Gb/s of each zone's network
+			StreamsPerNode: 2,
+		},
+		Prices: Prices{
+			StoragePerGBMonth:    0.020, // GCS
+			CrossZonePerGB:       0.02,  // AWS: 0.01 in each direction
+			CrossRegionPerGB:     0.05,
+			SlowRepairPerHour:    0.05, // assumed
+			FastRepairPerHour:    0.5,  // assumed
+			UnavailablePerTBHour: 600,  // assumed: no price is published
+			LossPerTB:            50_000,
+			Restart:              0.2,
+			Declare:              5, // assumed: an operator's five minutes
+		},
+		Limits:  Limits{ZoneDeclaredShare: 0.25, FreeSpace: 0.05}, // Ceph: mon_osd_min_in_ratio 0.75, full ratio 0.95
+		Reward:  Reward{Interval: 5 * time.Minute, TimeConstant: 60 * time.Hour, ScaleUSD: 100},
+		Horizon: 30 * days,
+	}
+}
+
+// Validate reports every field that is out of range, as field.Errors.
+func (c Config) Validate() error {
+	var e field.Errors
+	t := c.Topology
+	e.Want(t.Regions >= 1 && t.Regions <= 64, "topology.regions", t.Regions, "1 to 64")
+	e.Want(t.ZonesPerRegion >= 1 && t.ZonesPerRegion <= 64, "topology.zones_per_region", t.ZonesPerRegion, "1 to 64")
+	e.Want(t.RacksPerZone >= 1 && t.RacksPerZone <= 10_000, "topology.racks_per_zone", t.RacksPerZone, "1 to 10000")
+	e.Want(t.NodesPerRack >= 1 && t.NodesPerRack <= 1000, "topology.nodes_per_rack", t.NodesPerRack, "1 to 1000")
+	if len(e) == 0 {
+		e.Want(t.Nodes() <= 1_000_000, "topology", fmt.Sprintf("%d nodes", t.Nodes()), "at most 1000000")
+	}
+	d := c.Data
+	e.Want(d.ShardsPerNode >= 1 && d.ShardsPerNode <= 10_000, "data.shards_per_node", d.ShardsPerNode, "1 to 10000")
+	e.Want(positive(d.ShardGB), "data.shard_gb", d.ShardGB, "a size > 0")
+	e.Want(d.ReplicationFactor >= 1 && d.ReplicationFactor <= maxFactor, "data.replication_factor", d.ReplicationFactor, fmt.Sprintf("1 to %d", maxFactor))
+	e.Want(d.Quorum >= 1 && d.Quorum <= d.ReplicationFactor, "data.quorum", d.Quorum, "1 to data.replication_factor")
+	e.Want(positive(d.NodeGB), "data.node_gb", d.NodeGB, "a size > 0")
+	if len(e) == 0 {
+		e.Want(t.Racks() >= d.ReplicationFactor, "topology", fmt.Sprintf("%d racks", t.Racks()),
+			fmt.Sprintf("at least data.replication_factor, %d: no two copies share a rack", d.ReplicationFactor))
+		e.Want(float64(t.Nodes())*float64(d.ShardsPerNode) <= 100_000_000, "data.shards_per_node", d.ShardsPerNode, "at most 100000000 shards in all")
+		used := float64(d.ShardsPerNode*d.ReplicationFactor) * d.ShardGB
+		e.Want(used <= 0.9*d.NodeGB, "data.node_gb", d.NodeGB, fmt.Sprintf("at least %.0f, for the shards to fill no more than 90 %%", math.Ceil(used/0.9)))
+	}
+	f := c.Failures
+	outages := func(path string, o Outages) {
+		e.Want(o.MTTF >= 0, path+".mttf", o.MTTF, "a duration, or 0 for never")
+		if o.MTTF > 0 {
+			e.Want(o.MTTF >= time.Minute, path+".mttf", o.MTTF, "at least 1m, or 0 for never")
+			e.Want(o.Median >= time.Second, path+".median", o.Median, "at least 1s")
+			e.Want(o.Sigma >= 0 && o.Sigma <= 5, path+".sigma", o.Sigma, "0 to 5")
+		}
+	}
+	outages("failures.transient", f.Transient)
+	outages("failures.maintenance", f.Maintenance)
+	outages("failures.rack", f.Rack.Outages)
+	outages("failures.burst", f.Burst.Outages)
+	e.Want(share(f.Rack.LossProbability), "failures.rack.loss_probability", f.Rack.LossProbability, "0 to 1")
+	e.Want(share(f.Burst.LossProbability), "failures.burst.loss_probability", f.Burst.LossProbability, "0 to 1")
+	e.Want(f.Burst.MeanNodes >= 1 && f.Burst.MeanNodes <= 1000, "failures.burst.mean_nodes", f.Burst.MeanNodes, "1 to 1000")
+	e.Want(f.PermanentMTTF == 0 || f.PermanentMTTF >= time.Minute, "failures.permanent_mttf", f.PermanentMTTF, "at least 1m, or 0 for never")
+	e.Want(f.Replacement >= time.Minute, "failures.replacement", f.Replacement, "at least 1m")
+	e.Want(share(f.RestartCures), "failures.restart_cures", f.RestartCures, "0 to 1")
+	e.Want(f.RestartTime >= time.Second, "failures.restart_time", f.RestartTime, "at least 1s")
+	m := c.Monitor
+	e.Want(m.Heartbeat >= time.Millisecond && m.Heartbeat <= time.Hour, "monitor.heartbeat", m.Heartbeat, "1ms to 1h")
+	e.Want(m.Timeout >= m.Heartbeat && m.Timeout <= 24*time.Hour, "monitor.timeout", m.Timeout, "monitor.heartbeat to 24h")
+	e.Want(m.RiskDelay >= 0 && m.RiskDelay <= time.Hour, "monitor.risk_delay", m.RiskDelay, "0 to 1h")
+	e.Want(m.HoldReview >= time.Minute, "monitor.hold_review", m.HoldReview, "at least 1m")
+	r := c.Repair
+	e.Want(positive(r.StreamMBps), "repair.stream_mbps", r.StreamMBps, "a rate > 0")
+	e.Want(r.FastFactor >= 1 && r.FastFactor <= 100, "repair.fast_factor", r.FastFactor, "1 to 100")
+	e.Want(positive(r.ZoneMBps), "repair.zone_mbps", r.ZoneMBps, "a rate > 0")
+	e.Want(r.StreamsPerNode >= 1 && r.StreamsPerNode <= 100, "repair.streams_per_node", r.StreamsPerNode, "1 to 100")
+	p := c.Prices
+	for _, x := range []struct {
+		path  string
+		value float64
+	}{
+		{"storage_per_gb_month", p.StoragePerGBMonth}, {"cross_zone_per_gb", p.CrossZonePerGB},
+		{"cross_region_per_gb", p.CrossRegionPerGB}, {"slow_repair_per_hour", p.SlowRepairPerHour},
+		{"fast_repair_per_hour", p.FastRepairPerHour}, {"unavailable_per_tb_hour", p.UnavailablePerTBHour},
+		{"loss_per_tb", p.LossPerTB}, {"restart", p.Restart}, {"declare", p.Declare},
+	} {
+		e.Want(x.value >= 0 && !math.IsInf(x.value, 0), "prices."+x.path, x.value, "a price >= 0")
+	}
+	e.Want(share(c.Limits.ZoneDeclaredShare), "limits.zone_declared_share", c.Limits.ZoneDeclaredShare, "0 to 1")
+	e.Want(share(c.Limits.FreeSpace), "limits.free_space", c.Limits.FreeSpace, "0 to 1")
+	w := c.Reward
+	e.Want(w.Interval >= time.Second && w.Interval <= 24*time.Hour, "reward.interval", w.Interval, "1s to 24h")
+	e.Want(w.TimeConstant >= w.Interval, "reward.time_constant", w.TimeConstant, "at least reward.interval")
+	e.Want(positive(w.ScaleUSD), "reward.scale_usd", w.ScaleUSD, "dollars > 0")
+	e.Want(c.Horizon >= time.Hour && c.Horizon <= 100*365*days, "horizon", c.Horizon, "1h to 876000h")
+	return e.Err()
+}
+
+func positive(x float64) bool { return x > 0 && !math.IsInf(x, 0) }
+func share(x float64) bool    { return x >= 0 && x <= 1 }
+
+func simulated(d time.Duration) env.Time { return env.Time(d / time.Microsecond) }

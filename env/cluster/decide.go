@@ -1,0 +1,100 @@
+package cluster
+
+import "mend/env"
+
+// Action is what a policy can answer. Which are legal depends on the kind of
+// decision.
+type Action int
+
+// The actions.
+const (
+	Hold Action = iota // leave it; ask again on news, or after Monitor.HoldReview
+	Wait1m
+	Wait5m
+	Wait15m
+	Wait1h
+	Restart     // restart the node; ask again after 5 minutes
+	DeclareDead // give the node up, and order the repair of what it held
+	RepairSlowSameZone
+	RepairSlowOtherZone
+	RepairSlowOtherRegion
+	RepairFastSameZone
+	RepairFastOtherZone
+	RepairFastOtherRegion
+	actionCount
+)
+
+var actions = [actionCount]string{
+	"hold", "wait_1m", "wait_5m", "wait_15m", "wait_1h", "restart", "declare_dead",
+	"repair_slow_same_zone", "repair_slow_other_zone", "repair_slow_other_region",
+	"repair_fast_same_zone", "repair_fast_other_zone", "repair_fast_other_region",
+}
+
+var waits = [...]env.Time{Wait1m: env.Minute, Wait5m: 5 * env.Minute, Wait15m: 15 * env.Minute, Wait1h: env.Hour}
+
+// afterRestart is when a restarted node is asked about again.
+const afterRestart = 5 * env.Minute
+
+// act carries out a legal answer to the present question.
+func (w *World) act(a Action) {
+	ask := w.timers.askNode + w.subject
+	if w.kind == ShardsAtRisk {
+		ask = w.timers.askRisk + w.subject
+	}
+	switch {
+	case a == Hold:
+		if w.kind == NodeUnreachable || w.lists.length[w.subject] > 0 {
+			w.q.set(ask, w.now+simulated(w.cfg.Monitor.HoldReview))
+		}
+	case a <= Wait1h:
+		w.q.set(ask, w.now+waits[a])
+	case a == Restart:
+		w.restart(w.subject)
+		w.q.set(ask, w.now+afterRestart)
+	case a == DeclareDead:
+		w.declare(w.subject)
+	default:
+		locality := sameZone + uint8(a-RepairSlowSameZone)%3
+		for k := w.subject; w.lists.length[k] > 0; {
+			s := w.lists.first[k]
+			w.order(s, w.wants-int(w.believed[s]), a >= RepairFastSameZone, locality)
+		}
+		w.admit()
+	}
+}
+
+// restart restarts node n. It ends the outages that a restart cures; others,
+// those of the rack, and a dead node it leaves as they are.
+func (w *World) restart(n int32) {
+	w.charge(partActions, w.cfg.Prices.Restart)
+	w.nodeFlags[n] |= nodeRestarted
+	id := w.timers.returns + n
+	back := w.now + simulated(w.cfg.Failures.RestartTime)
+	if w.nodeFlags[n]&nodeCurable != 0 && w.q.pending(id) && back < w.q.at[id] {
+		w.q.set(id, back)
+	}
+}
+
+// declare writes off what node n holds and orders as many slow repairs of each
+// shard as it then lacks.
+func (w *World) declare(n int32) {
+	w.charge(partActions, w.cfg.Prices.Declare)
+	w.nodeFlags[n] |= nodeDeclared
+	w.declared++
+	w.zoneDeclared[w.zoneOf(n)]++
+	up := w.up(n)
+	for r := w.head[n]; r != none; r = w.repNext[r] {
+		if w.repState[r] != replicaLive {
+			continue
+		}
+		s := r / int32(w.width)
+		w.repState[r] = replicaWrittenOff
+		if up { // back already, and not heard yet
+			w.setReadable(s, -1)
+		}
+		if b := int(w.believed[s]); b > 0 && b+int(w.ordered[s]) < w.wants {
+			w.order(s, w.wants-b-int(w.ordered[s]), false, spread)
+		}
+	}
+	w.admit()
+}

@@ -1,0 +1,240 @@
+package cluster
+
+import (
+	"math"
+
+	"mend/env"
+	"mend/env/seed"
+)
+
+// phase is the offset of node n's heartbeats: it sends them at phase + k·h.
+func (w *World) phase(n int32) env.Time {
+	return env.Time(seed.Below(w.beatSeed.At(uint64(n), 0), int(w.heartbeat)))
+}
+
+// lastHeard is the time of node n's last heartbeat before now. It may be
+// before the start of the episode.
+func (w *World) lastHeard(n int32) env.Time {
+	since := (w.now - 1 - w.phase(n)) % w.heartbeat
+	if since < 0 {
+		since += w.heartbeat
+	}
+	return w.now - 1 - since
+}
+
+// nextBeat is the time of node n's first heartbeat at or after now.
+func (w *World) nextBeat(n int32) env.Time { return w.lastHeard(n) + w.heartbeat }
+
+// monitored is called when the monitor learns something of node n: that it has
+// been silent for the timeout, or that it is back.
+func (w *World) monitored(n int32) {
+	if w.nodeFlags[n]&nodeUnreachable == 0 {
+		w.lose(n)
+		if w.up(n) { // it came back too late for its heartbeat to be in time
+			w.q.set(w.timers.monitor+n, w.nextBeat(n))
+		}
+		return
+	}
+	w.found(n)
+}
+
+// lose makes node n unreachable in the controller's belief and asks about it.
+func (w *World) lose(n int32) {
+	w.nodeFlags[n] |= nodeUnreachable
+	w.nodeFlags[n] &^= nodeRestarted
+	w.asked[n] = 0
+	w.lastBeat[n] = w.now - w.timeout
+	w.flaps[n] = decayed(w.flaps[n], w.now-w.flapsAt[n], 7*env.Day) + 1
+	w.flapsAt[n] = w.now
+	w.decayLosses()
+	w.losses10m++
+	w.losses1h++
+	rack := w.rackOf(n)
+	w.unreachable++
+	w.zoneUnreachable[w.zoneOf(n)]++
+	w.rackUnreachable[rack]++
+	if int(w.rackUnreachable[rack]) == w.nodesPerRack {
+		w.racksUnreachable++
+	}
+	w.reachableSpace -= w.nodeCopies - w.held[n]
+	for r := w.head[n]; r != none; r = w.repNext[r] {
+		if w.repState[r] == replicaLive {
+			s := r / int32(w.width)
+			w.setBelieved(s, -1)
+			w.refresh(s)
+		}
+	}
+	w.q.set(w.timers.askNode+n, w.now)
+}
+
+// decayed is count after a while, decaying exponentially.
+func decayed(count float64, elapsed, constant env.Time) float64 {
+	return count * math.Exp(-float64(elapsed)/float64(constant))
+}
+
+func (w *World) decayLosses() {
+	w.losses10m = decayed(w.losses10m, w.now-w.lossesAt, 10*env.Minute)
+	w.losses1h = decayed(w.losses1h, w.now-w.lossesAt, env.Hour)
+	w.lossesAt = w.now
+}
+
+// forget ends the monitor's suspicion of node n and questions about it. Its
+// copies do not count yet.
+func (w *World) forget(n int32) {
+	f := w.nodeFlags[n]
+	if f&nodeUnreachable == 0 {
+		return
+	}
+	w.nodeFlags[n] &^= nodeUnreachable | nodeDeclared | nodeRestarted
+	rack := w.rackOf(n)
+	w.unreachable--
+	w.zoneUnreachable[w.zoneOf(n)]--
+	if int(w.rackUnreachable[rack]) == w.nodesPerRack {
+		w.racksUnreachable--
+	}
+	w.rackUnreachable[rack]--
+	if f&nodeDeclared != 0 {
+		w.declared--
+		w.zoneDeclared[w.zoneOf(n)]--
+	}
+	w.reachableSpace += w.nodeCopies - w.held[n]
+	w.q.cancel(w.timers.askNode + n)
+}
+
+// found is called when node n is heard again, with its data. What it holds
+// counts again; repairs that this makes needless are cancelled, and copies
+// beyond those wanted dropped.
+func (w *World) found(n int32) {
+	w.forget(n)
+	wants := uint8(w.wants)
+	for r := w.head[n]; r != none; {
+		next := w.repNext[r]
+		s := r / int32(w.width)
+		if w.repState[r] == replicaRebuilding {
+			r = next
+			continue
+		}
+		if w.repState[r] == replicaWrittenOff {
+			if w.believed[s] >= wants {
+				w.drop(r)
+				r = next
+				continue
+			}
+			w.repState[r] = replicaLive
+			w.setReadable(s, +1)
+		}
+		w.setBelieved(s, +1)
+		for w.ordered[s] > 0 && w.believed[s]+w.ordered[s] > wants {
+			w.cancelOrder(s)
+		}
+		if w.believed[s] > wants {
+			w.drop(w.surplus(s, r))
+			// The dropped copy may be the next one of this node only if it is
+			// of the same shard, which no node holds twice.
+		}
+		w.refresh(s)
+		r = next
+	}
+	w.admit()
+}
+
+// surplus chooses which copy of shard s to drop when r has come back: one that
+// shares its rack with another, else one in the zone that has most, r itself
+// among equals. (Two copies come to share a rack where a node returns after
+// its copy was made anew beside it.)
+func (w *World) surplus(s, r int32) int32 {
+	best, most := r, w.crowding(s, r)
+	for q := s * int32(w.width); q < (s+1)*int32(w.width); q++ {
+		if w.counts(q) {
+			if c := w.crowding(s, q); c > most {
+				best, most = q, c
+			}
+		}
+	}
+	return best
+}
+
+// crowding is large where the copy r of shard s adds little to its spread.
+func (w *World) crowding(s, r int32) int {
+	c := w.copiesIn(s, w.zoneOf(w.repNode[r]))
+	for q := s * int32(w.width); q < (s+1)*int32(w.width); q++ {
+		if q != r && w.counts(q) && w.rackOf(w.repNode[q]) == w.rackOf(w.repNode[r]) {
+			c += w.width
+		}
+	}
+	return c
+}
+
+// counts reports whether replica r is a believed live copy.
+func (w *World) counts(r int32) bool {
+	return w.repState[r] == replicaLive && w.nodeFlags[w.repNode[r]]&nodeUnreachable == 0
+}
+
+// copiesIn is the number of copies of shard s in a zone that are believed live
+// or being made.
+func (w *World) copiesIn(s int32, zone int) int {
+	c := 0
+	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
+		if (w.counts(r) || w.repState[r] == replicaRebuilding) && w.zoneOf(w.repNode[r]) == zone {
+			c++
+		}
+	}
+	return c
+}
+
+// setBelieved changes the number of believed live copies of shard s by d.
+func (w *World) setBelieved(s int32, d int8) {
+	w.levels[w.believed[s]]--
+	w.believed[s] = uint8(int8(w.believed[s]) + d)
+	w.levels[w.believed[s]]++
+}
+
+// classes is the number of classes of shards at risk: by the number of
+// believed live copies, 1 to wants−1, and by whether these are in one zone.
+func classes(wants int) int { return 2 * (wants - 1) }
+
+// classOf is the class of shard s, or −1: it has all its copies, or none that
+// could be copied, or a repair ordered.
+func (w *World) classOf(s int32) int8 {
+	b := w.believed[s]
+	if b == 0 || int(b) >= w.wants || w.ordered[s] > 0 {
+		return -1
+	}
+	zone, several := -1, int8(0)
+	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
+		if w.counts(r) {
+			if z := w.zoneOf(w.repNode[r]); zone < 0 {
+				zone = z
+			} else if z != zone {
+				several = 1
+			}
+		}
+	}
+	return 2*int8(b-1) + several
+}
+
+// refresh moves shard s to the class that it now belongs to. A class that
+// gains a shard is asked about soon.
+func (w *World) refresh(s int32) {
+	old, risks := w.lists.in[s], int8(classes(w.wants))
+	if old >= risks {
+		return // queued for repair
+	}
+	k := w.classOf(s)
+	if k == old {
+		return
+	}
+	if old >= 0 {
+		w.lists.remove(s)
+		if w.lists.length[old] == 0 {
+			w.q.cancel(w.timers.askRisk + int32(old))
+		}
+	}
+	if k >= 0 {
+		w.lists.append(int(k), s, w.now)
+		soon := w.now + simulated(w.cfg.Monitor.RiskDelay)
+		if id := w.timers.askRisk + int32(k); w.q.at[id] > soon {
+			w.q.set(id, soon)
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package cluster
+
+import (
+	"math"
+
+	"mend/env"
+	"mend/env/state"
+)
+
+// part is one kind of cost.
+type part uint8
+
+const (
+	partStorage part = iota
+	partTraffic
+	partInterference
+	partUnavailability
+	partLoss
+	partActions
+	parts
+)
+
+// ledger keeps account of costs and of what else an episode is measured by.
+// Running costs follow from its integer counts, so that they do not drift.
+type ledger struct {
+	// What is charged by the hour.
+	copies             int32 // that exist or are being made
+	slow, fast         int32 // repairs in flight
+	chargedUnavailable int32 // shards short of their quorum and not lost
+	unavailable        int32 // shards short of their quorum
+
+	dollars [parts]float64 // since Reset, undiscounted
+
+	// The cost of the present step above the constant rate C₀, discounted
+	// from its start.
+	stepStart  env.Time
+	discount   float64 // e^(−(now−stepStart)/τ)
+	discounted float64
+
+	unavailableSeconds float64 // shard-seconds
+	lost               int64   // shards
+	repairBytes        float64
+	repairSeconds      float64 // from a shard's losing a readable copy to having all
+	restored           int64   // shards that got there
+	decisions          [kinds]int64
+}
+
+func (l *ledger) startStep(now env.Time) {
+	l.stepStart, l.discount, l.discounted = now, 1, 0
+}
+
+// accrue integrates the running costs from now to t.
+func (w *World) accrue(t env.Time) {
+	l := &w.ledger
+	h := (t - w.now).Hours()
+	storage := float64(l.copies) * w.pricePerCopyHour
+	interference := float64(l.slow)*w.cfg.Prices.SlowRepairPerHour + float64(l.fast)*w.cfg.Prices.FastRepairPerHour
+	unavailability := float64(l.chargedUnavailable) * w.pricePerUnavailableHour
+	l.dollars[partStorage] += storage * h
+	l.dollars[partInterference] += interference * h
+	l.dollars[partUnavailability] += unavailability * h
+	l.unavailableSeconds += float64(l.unavailable) * (t - w.now).Seconds()
+
+	// ∫ c·e^(−u/τ) du over [now, t], u from the start of the step.
+	excess := float64(int(l.copies)-w.shards*w.wants)*w.pricePerCopyHour + interference + unavailability
+	after := math.Exp(-(t - l.stepStart).Hours() / w.tauHours)
+	l.discounted += excess * w.tauHours * (l.discount - after)
+	l.discount = after
+}
+
+// charge adds a lump of cost.
+func (w *World) charge(p part, dollars float64) {
+	w.ledger.dollars[p] += dollars
+	w.ledger.discounted += dollars * w.ledger.discount
+}
+
+// chargeTraffic accounts for bytes that a repair has moved.
+func (w *World) chargeTraffic(src, dst int32, bytes float64) {
+	w.ledger.repairBytes += bytes
+	switch w.distance(src, dst) {
+	case 1:
+		w.charge(partTraffic, bytes/1e9*w.cfg.Prices.CrossZonePerGB)
+	case 2:
+		w.charge(partTraffic, bytes/1e9*w.cfg.Prices.CrossRegionPerGB)
+	}
+}
+
+// closeLedger ends the account: repairs in flight are charged for what they
+// have moved, and shards still short of copies count with the time so far, a
+// lower bound of their time to repair.
+func (w *World) closeLedger() {
+	streams := int32(w.cfg.Repair.StreamsPerNode)
+	for zone := range w.clocks {
+		z := w.advance(zone)
+		for _, f := range z.heap {
+			moved := min(z.v, w.flows.end[f]) - w.flows.start[f]
+			w.chargeTraffic(w.flows.source[f], f/streams, moved*float64(w.weight(f)))
+		}
+	}
+	for _, since := range w.underSince {
+		if since != env.Never {
+			w.ledger.repairSeconds += (w.now - since).Seconds()
+			w.ledger.restored++
+		}
+	}
+}
+
+func (l *ledger) fields(c *state.Codec) {
+	state.Value(c, &l.copies)
+	state.Value(c, &l.slow)
+	state.Value(c, &l.fast)
+	state.Value(c, &l.chargedUnavailable)
+	state.Value(c, &l.unavailable)
+	state.Fixed(c, l.dollars[:])
+	state.Value(c, &l.stepStart)
+	state.Value(c, &l.discount)
+	state.Value(c, &l.discounted)
+	state.Value(c, &l.unavailableSeconds)
+	state.Value(c, &l.lost)
+	state.Value(c, &l.repairBytes)
+	state.Value(c, &l.repairSeconds)
+	state.Value(c, &l.restored)
+	state.Fixed(c, l.decisions[:])
+}
+
+// metrics are what Measure reports, in its order. The costs by part add up to
+// the first.
+var metrics = [...]env.Metric{
+	{Name: "cost_usd_per_day", Unit: "USD/d"},
+	{Name: "cost_storage_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "cost_traffic_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "cost_interference_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "cost_unavailability_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "cost_loss_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "cost_actions_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "availability", Unit: "share", HigherIsBetter: true},
+	{Name: "lost_shards", Unit: "shards/episode"},
+	{Name: "repair_bytes_per_day", Unit: "B/d"},
+	{Name: "mttr_seconds", Unit: "s"},
+	{Name: "decisions_per_day", Unit: "1/d"},
+}
+
+// Measure implements env.Measured.
+func (w *World) Measure(dst []env.Ratio) []env.Ratio {
+	l := &w.ledger
+	days := w.now.Hours() / 24
+	total := 0.0
+	for _, d := range l.dollars {
+		total += d
+	}
+	dst = append(dst, env.Ratio{Num: total, Den: days})
+	for _, d := range l.dollars {
+		dst = append(dst, env.Ratio{Num: d, Den: days})
+	}
+	shardSeconds := float64(w.shards) * w.now.Seconds()
+	return append(dst,
+		env.Ratio{Num: shardSeconds - l.unavailableSeconds, Den: shardSeconds},
+		env.Ratio{Num: float64(l.lost), Den: 1},
+		env.Ratio{Num: l.repairBytes, Den: days},
+		env.Ratio{Num: l.repairSeconds, Den: float64(l.restored)},
+		env.Ratio{Num: float64(l.decisions[NodeUnreachable] + l.decisions[ShardsAtRisk]), Den: days},
+	)
+}

@@ -57,7 +57,9 @@ type Feature struct {
 }
 
 // Raw converts an observed value back to the feature's unit.
-func (f Feature) Raw(observed float32) float32 { return observed*f.Scale + f.Offset }
+func (f Feature) Raw(observed float32) float32 {
+	return float32(observed*f.Scale) + f.Offset // no fused multiply-add: the same bits everywhere
+}
 
 // Observed converts a raw value to what the observation holds.
 func (f Feature) Observed(raw float32) float32 { return (raw - f.Offset) / f.Scale }
@@ -65,11 +67,14 @@ func (f Feature) Observed(raw float32) float32 { return (raw - f.Offset) / f.Sca
 // Guard is a safety rule as data: the named actions are legal only while the
 // raw value of the named feature lies in [Min, Max]. Package env/guard applies
 // it, the same way in a world's mask and beside a deployed policy.
+//
+// As JSON it is {"name", "feature", "actions", "min", "max"}, an infinite bound
+// being null.
 type Guard struct {
-	Name     string   `json:"name"`
-	Feature  string   `json:"feature"`
-	Actions  []string `json:"actions"`
-	Min, Max float32  `json:"-"`
+	Name     string
+	Feature  string
+	Actions  []string
+	Min, Max float32 // either may be infinite: no bound on that side
 }
 
 // Metric names a quantity by which an episode is judged, besides its return.

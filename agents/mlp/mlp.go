@@ -1,5 +1,17 @@
-// Package mlp is the forward pass of a multi-layer perceptron in plain Go: what every trained policy acts by.
+// Package mlp is the forward pass of a multi-layer perceptron in plain Go: what
+// every trained policy acts by.
+//
+// Start with [Net], a chain of layers, and [Greedy], the policy that takes the
+// legal action of a net's highest output. Training is in agents/learn, which
+// runs the same [Layer.Forward] on the same slices, so that both see the same
+// bits. Left out: anything but fully connected layers.
 package mlp
+
+import (
+	"fmt"
+
+	"mend/agents/kernel"
+)
 
 // Activation is applied to a layer's output, element by element.
 type Activation uint8
@@ -11,6 +23,28 @@ const (
 	ReLU
 )
 
+func (a Activation) String() string {
+	switch a {
+	case Linear:
+		return "linear"
+	case Tanh:
+		return "tanh"
+	case ReLU:
+		return "relu"
+	}
+	return fmt.Sprintf("activation %d", uint8(a))
+}
+
+// ParseActivation is the inverse of String.
+func ParseActivation(s string) (Activation, error) {
+	for _, a := range []Activation{Linear, Tanh, ReLU} {
+		if a.String() == s {
+			return a, nil
+		}
+	}
+	return 0, fmt.Errorf("mlp: activation %q, want linear, tanh or relu", s)
+}
+
 // Layer computes Activation(x·W + B).
 type Layer struct {
 	In, Out    int
@@ -19,5 +53,148 @@ type Layer struct {
 	Activation Activation
 }
 
+// Forward computes y for a batch of n rows: x is [n*In], y is [n*Out]. A row's
+// result does not depend on n.
+func (l *Layer) Forward(n int, x, y []float32) {
+	kernel.Gemm(n, l.Out, l.In, x, l.W, y, false)
+	switch l.Activation {
+	case Linear:
+		kernel.AddBias(n, l.Out, y, l.B)
+	case Tanh:
+		kernel.AddBiasTanh(n, l.Out, y, l.B)
+	case ReLU:
+		kernel.AddBiasReLU(n, l.Out, y, l.B)
+	default:
+		panic("mlp: " + l.Activation.String())
+	}
+}
+
 // Net is a chain of layers.
 type Net struct{ Layers []Layer }
+
+// New returns a net of zero weights. sizes are the widths from input to output;
+// hidden is the activation of all layers but the last, which is linear.
+func New(hidden Activation, sizes ...int) *Net {
+	if len(sizes) < 2 {
+		panic(fmt.Sprintf("mlp: %d sizes, want at least 2", len(sizes)))
+	}
+	n := &Net{Layers: make([]Layer, len(sizes)-1)}
+	for i := range n.Layers {
+		in, out := sizes[i], sizes[i+1]
+		n.Layers[i] = Layer{In: in, Out: out, W: make([]float32, in*out), B: make([]float32, out), Activation: hidden}
+	}
+	n.Layers[len(n.Layers)-1].Activation = Linear
+	return n
+}
+
+// In is the width of the input.
+func (n *Net) In() int { return n.Layers[0].In }
+
+// Out is the width of the output.
+func (n *Net) Out() int { return n.Layers[len(n.Layers)-1].Out }
+
+// Params counts weights and biases.
+func (n *Net) Params() int {
+	total := 0
+	for i := range n.Layers {
+		total += len(n.Layers[i].W) + len(n.Layers[i].B)
+	}
+	return total
+}
+
+// Tensors lists the weights and biases in order: W and B of each layer.
+func (n *Net) Tensors() [][]float32 {
+	list := make([][]float32, 0, 2*len(n.Layers))
+	for i := range n.Layers {
+		list = append(list, n.Layers[i].W, n.Layers[i].B)
+	}
+	return list
+}
+
+// Clone returns a deep copy.
+func (n *Net) Clone() *Net {
+	c := &Net{Layers: append([]Layer(nil), n.Layers...)}
+	for i := range c.Layers {
+		l := &c.Layers[i]
+		l.W = append([]float32(nil), l.W...)
+		l.B = append([]float32(nil), l.B...)
+	}
+	return c
+}
+
+// CopyFrom copies the weights of an equally shaped net.
+func (n *Net) CopyFrom(from *Net) {
+	if len(n.Layers) != len(from.Layers) {
+		panic(fmt.Sprintf("mlp: copy of %d layers to %d", len(from.Layers), len(n.Layers)))
+	}
+	for i := range n.Layers {
+		to, l := &n.Layers[i], &from.Layers[i]
+		if to.In != l.In || to.Out != l.Out {
+			panic(fmt.Sprintf("mlp: copy of layer %d of %dx%d to %dx%d", i, l.In, l.Out, to.In, to.Out))
+		}
+		copy(to.W, l.W)
+		copy(to.B, l.B)
+	}
+}
+
+// Check reports what makes the net unfit to use: no layers, sizes that do not
+// chain, an unknown activation, a weight that is not finite.
+func (n *Net) Check() error {
+	if len(n.Layers) == 0 {
+		return fmt.Errorf("mlp: 0 layers, want at least 1")
+	}
+	for i := range n.Layers {
+		l := &n.Layers[i]
+		switch {
+		case l.In < 1 || l.Out < 1:
+			return fmt.Errorf("mlp: layer %d is %dx%d, want at least 1x1", i, l.In, l.Out)
+		case i > 0 && l.In != n.Layers[i-1].Out:
+			return fmt.Errorf("mlp: layer %d has %d inputs, want the %d outputs of the layer before", i, l.In, n.Layers[i-1].Out)
+		case len(l.W)%l.Out != 0 || len(l.W)/l.Out != l.In:
+			return fmt.Errorf("mlp: layer %d has %d weights, want %d x %d", i, len(l.W), l.In, l.Out)
+		case len(l.B) != l.Out:
+			return fmt.Errorf("mlp: layer %d has %d biases, want %d", i, len(l.B), l.Out)
+		case l.Activation > ReLU:
+			return fmt.Errorf("mlp: layer %d has %v, want linear, tanh or relu", i, l.Activation)
+		}
+		if j := notFinite(l.W); j >= 0 {
+			return fmt.Errorf("mlp: layer %d: weight %d is %v, want a finite number", i, j, l.W[j])
+		}
+		if j := notFinite(l.B); j >= 0 {
+			return fmt.Errorf("mlp: layer %d: bias %d is %v, want a finite number", i, j, l.B[j])
+		}
+	}
+	return nil
+}
+
+func notFinite(x []float32) int {
+	for i, v := range x {
+		if v-v != 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// Scratch holds the activations of one forward pass. The zero value is ready;
+// it grows to the largest batch it has seen and then allocates no more.
+type Scratch struct{ layers [][]float32 }
+
+// Forward computes the output for a batch of n rows: x is [n*In()], the result
+// [n*Out()]. It lies in s and holds until s is used again.
+func (n *Net) Forward(rows int, x []float32, s *Scratch) []float32 {
+	if len(s.layers) < len(n.Layers) {
+		s.layers = append(s.layers, make([][]float32, len(n.Layers)-len(s.layers))...)
+	}
+	for i := range n.Layers {
+		l := &n.Layers[i]
+		size := rows * l.Out
+		if cap(s.layers[i]) < size {
+			s.layers[i] = make([]float32, size)
+		}
+		y := s.layers[i][:size]
+		l.Forward(rows, x, y)
+		x = y
+	}
+	return x
+}

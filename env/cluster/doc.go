@@ -19,8 +19,8 @@
 // never. Two kinds of decision follow: what to do about an unreachable node,
 // asked when it is lost and again after each wait, and what to do about the
 // shards that have fewer believed live copies than wanted and no repair
-// ordered. Shards with equally many live copies, in equally many zones, are
-// one subject. Declaring a node dead orders the repair of what it held. If it
+// ordered. Shards with equally many live copies, in one zone or several, with
+// or without a missing copy that may return, are one subject. Declaring a node dead orders the repair of what it held. If it
 // returns nonetheless, its copies count again, and repairs that have become
 // needless are cancelled.
 //

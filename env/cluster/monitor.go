@@ -189,28 +189,51 @@ func (w *World) setBelieved(s int32, d int8) {
 	w.levels[w.believed[s]]++
 }
 
-// classes is the number of classes of shards at risk: by the number of
-// believed live copies, 1 to wants−1, and by whether these are in one zone.
-func classes(wants int) int { return 2 * (wants - 1) }
+// A class of shards at risk, by what the controller believes of them: the
+// number of live copies, whether these are in several zones, and whether a
+// missing copy is on a node that may yet return.
+type class struct {
+	copies  int // 1 to wants−1
+	zones   int // 1, or 2 for more
+	awaited bool
+}
 
-// classOf is the class of shard s, or −1: it has all its copies, or none that
-// could be copied, or a repair ordered.
+func classes(wants int) int { return 4 * (wants - 1) }
+
+// index numbers the classes, those of fewest copies first.
+func (k class) index() int8 {
+	i := int8(4*(k.copies-1) + 2*(k.zones-1))
+	if k.awaited {
+		i++
+	}
+	return i
+}
+
+func classAt(index int32) class {
+	return class{copies: int(index/4) + 1, zones: int(index/2%2) + 1, awaited: index%2 == 1}
+}
+
+// classOf is the index of the class of shard s, or −1: it has all its copies,
+// or none that could be copied, or a repair ordered.
 func (w *World) classOf(s int32) int8 {
 	b := w.believed[s]
 	if b == 0 || int(b) >= w.wants || w.ordered[s] > 0 {
 		return -1
 	}
-	zone, several := -1, int8(0)
+	k := class{copies: int(b), zones: 1}
+	zone := -1
 	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-		if w.counts(r) {
-			if z := w.zoneOf(w.repNode[r]); zone < 0 {
-				zone = z
-			} else if z != zone {
-				several = 1
-			}
+		switch {
+		case w.repState[r] != replicaLive:
+		case w.nodeFlags[w.repNode[r]]&nodeUnreachable != 0:
+			k.awaited = true
+		case zone < 0:
+			zone = w.zoneOf(w.repNode[r])
+		case w.zoneOf(w.repNode[r]) != zone:
+			k.zones = 2
 		}
 	}
-	return 2*int8(b-1) + several
+	return k.index()
 }
 
 // refresh moves shard s to the class that it now belongs to. A class that

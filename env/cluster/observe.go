@@ -39,6 +39,7 @@ const (
 	fSubjectNoCopy
 	fSubjectUnordered
 	fLiveZones
+	fAwaited
 	fRiskAge
 	featureCount
 )
@@ -72,6 +73,7 @@ var features = [featureCount]env.Feature{
 	fSubjectNoCopy:    {Name: "subject_no_copy", Unit: "ln(1+shards)", Scale: 2},
 	fSubjectUnordered: {Name: "subject_unordered", Unit: "ln(1+shards) short of copies without an order", Offset: 2, Scale: 2},
 	fLiveZones:        {Name: "live_zones", Unit: "zones, 2 for more", Offset: 1, Scale: 1},
+	fAwaited:          {Name: "awaited", Unit: "0 or 1: a missing copy may return", Scale: 1},
 	fRiskAge:          {Name: "risk_age", Unit: "ln(1+minutes) of the oldest shard", Offset: 2, Scale: 2},
 }
 
@@ -168,9 +170,13 @@ func (w *World) observeClass(k int32, raw *[featureCount]float64) {
 	n := int(w.lists.length[k])
 	w.observeSize(n, raw)
 	raw[fSubjectUnordered] = raw[fSubjectShards]
-	raw[fLiveCopies] = float64(1 + k/2)
-	raw[fLiveZones] = float64(1 + k%2)
-	if k/2 == 0 {
+	class := classAt(k)
+	raw[fLiveCopies] = float64(class.copies)
+	raw[fLiveZones] = float64(class.zones)
+	if class.awaited {
+		raw[fAwaited] = 1
+	}
+	if class.copies == 1 {
 		raw[fSubjectOneCopy] = raw[fSubjectShards]
 	}
 	if n > 0 {

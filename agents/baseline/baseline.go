@@ -1,0 +1,246 @@
+// Package baseline holds the hand-written policies that learned ones are
+// measured against: the static rules of well-known systems, with their default
+// parameters.
+//
+// A baseline is a pure function of observation and mask. It finds features and
+// actions by name, so it serves every world that has them, and is what a
+// deployed policy falls back to.
+package baseline
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"mend/agents"
+	"mend/configs/field"
+	"mend/env"
+)
+
+// Config holds the parameters of the baselines that have some.
+type Config struct {
+	HDFS      HDFS      `yaml:"hdfs"`
+	Ceph      Ceph      `yaml:"ceph"`
+	Cockroach Cockroach `yaml:"cockroach"`
+	Carbonite Carbonite `yaml:"carbonite"`
+}
+
+// HDFS declares a node dead after Timeout of silence.
+type HDFS struct {
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Ceph takes a node out OutInterval after Grace of silence, but never while
+// its whole rack is down.
+type Ceph struct {
+	Grace       time.Duration `yaml:"grace"`
+	OutInterval time.Duration `yaml:"out_interval"`
+}
+
+// Cockroach declares a node dead after Timeout of silence.
+type Cockroach struct {
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Carbonite repairs a shard once it has fewer than Low believed live copies.
+// The high mark, up to which it then repairs, is the replication factor of the
+// world: that is what an order of repairs restores.
+type Carbonite struct {
+	Low int `yaml:"low"`
+}
+
+// DefaultConfig has the products' defaults. HDFS: 2·5 min + 10·3 s
+// (dfs.namenode.heartbeat.recheck-interval, dfs.heartbeat.interval); Ceph:
+// osd_heartbeat_grace, mon_osd_down_out_interval and mon_osd_down_out_subtree_
+// limit=rack; CockroachDB: server.time_until_store_dead. Carbonite (Chun et
+// al., NSDI 2006) has no default; 2 of 3 is the mark that it can have at all
+// with three copies without being eager.
+func DefaultConfig() Config {
+	return Config{
+		HDFS:      HDFS{Timeout: 630 * time.Second},
+		Ceph:      Ceph{Grace: 20 * time.Second, OutInterval: 600 * time.Second},
+		Cockroach: Cockroach{Timeout: 5 * time.Minute},
+		Carbonite: Carbonite{Low: 2},
+	}
+}
+
+// Validate reports every field that is out of range, as field.Errors.
+func (c Config) Validate() error {
+	var e field.Errors
+	duration := func(path string, d time.Duration) {
+		e.Want(d >= 0 && d <= 365*24*time.Hour, path, d, "0s to 8760h")
+	}
+	duration("hdfs.timeout", c.HDFS.Timeout)
+	duration("ceph.grace", c.Ceph.Grace)
+	duration("ceph.out_interval", c.Ceph.OutInterval)
+	duration("cockroach.timeout", c.Cockroach.Timeout)
+	e.Want(c.Carbonite.Low >= 1 && c.Carbonite.Low <= 6, "carbonite.low", c.Carbonite.Low, "1 to 6")
+	return e.Err()
+}
+
+// rule is what the baselines differ in.
+type rule struct {
+	timeout    float64 // seconds of silence after which a node is declared dead
+	spareRacks bool    // but not while its whole rack is unreachable
+	low        float64 // shards with fewer believed live copies are repaired,
+	repairGone bool    // and those of which no missing copy can return
+}
+
+func rules(c Config) []struct {
+	name string
+	rule rule
+} {
+	never := math.Inf(1)
+	return []struct {
+		name string
+		rule rule
+	}{
+		{"do-nothing", rule{timeout: never}},
+		{"rf3-eager", rule{timeout: 0, low: math.Inf(1)}},
+		{"hdfs", rule{timeout: c.HDFS.Timeout.Seconds(), repairGone: true}},
+		{"ceph", rule{timeout: (c.Ceph.Grace + c.Ceph.OutInterval).Seconds(), spareRacks: true, repairGone: true}},
+		{"cockroach", rule{timeout: c.Cockroach.Timeout.Seconds(), repairGone: true}},
+		{"carbonite", rule{timeout: never, low: float64(c.Carbonite.Low)}},
+	}
+}
+
+// Names lists the baselines.
+func Names() []string {
+	var names []string
+	for _, r := range rules(DefaultConfig()) {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// Policy is one baseline on one world. Any number of goroutines may share it.
+type Policy struct {
+	name string
+	rule rule
+	spec *env.Spec
+
+	// Features by index.
+	isNode, silence, rackShare, copies, zones, awaited int
+	// Actions by index.
+	hold, declare, sameZone, otherZone, retry int
+	waits                                     []wait // shortest first
+}
+
+type wait struct {
+	action  int
+	seconds float64
+}
+
+var _ agents.Policy = (*Policy)(nil)
+
+// New returns the named baseline for worlds of that spec. It fails for unknown
+// names and for worlds without the features and actions that baselines use.
+func New(name string, c Config, spec *env.Spec) (*Policy, error) {
+	p := &Policy{name: name, spec: spec}
+	found := false
+	for _, r := range rules(c) {
+		if r.name == name {
+			p.rule, found = r.rule, true
+		}
+	}
+	if !found {
+		return nil, env.UnknownError{What: "baseline", Name: name, Known: Names()}
+	}
+	for _, x := range []struct {
+		index *int
+		name  string
+	}{
+		{&p.isNode, "is_node_unreachable"}, {&p.silence, "silence"}, {&p.rackShare, "rack_unreachable_share"},
+		{&p.copies, "believed_live_copies"}, {&p.zones, "live_zones"}, {&p.awaited, "awaited"},
+	} {
+		i, err := spec.Feature(x.name)
+		if err != nil {
+			return nil, fmt.Errorf("baseline: %s: %w", name, err)
+		}
+		*x.index = i
+	}
+	p.waits = make([]wait, 4)
+	for _, x := range []struct {
+		index *int
+		name  string
+	}{
+		{&p.hold, "hold"}, {&p.declare, "declare_dead"},
+		{&p.sameZone, "repair_slow_same_zone"}, {&p.otherZone, "repair_slow_other_zone"},
+		{&p.waits[0].action, "wait_1m"}, {&p.waits[1].action, "wait_5m"},
+		{&p.waits[2].action, "wait_15m"}, {&p.waits[3].action, "wait_1h"},
+	} {
+		i, err := spec.Action(x.name)
+		if err != nil {
+			return nil, fmt.Errorf("baseline: %s: %w", name, err)
+		}
+		*x.index = i
+	}
+	for i, s := range []float64{60, 300, 900, 3600} {
+		p.waits[i].seconds = s
+	}
+	p.retry = p.waits[1].action
+	return p, nil
+}
+
+// Name is the name that New was given.
+func (p *Policy) Name() string { return p.name }
+
+// Act implements agents.Policy.
+func (p *Policy) Act(t *env.TimeStep, actions []int) {
+	for i := range actions {
+		actions[i] = p.decide(t.ObsRow(i), t.MaskRow(i))
+	}
+}
+
+func (p *Policy) raw(obs []float32, feature int) float64 {
+	return float64(p.spec.Features[feature].Raw(obs[feature]))
+}
+
+func (p *Policy) decide(obs []float32, legal []bool) int {
+	a := p.hold
+	if p.raw(obs, p.isNode) > 0.5 {
+		a = p.onNode(obs, legal)
+	} else {
+		a = p.onShards(obs, legal)
+	}
+	if !legal[a] {
+		return p.hold
+	}
+	return a
+}
+
+// slack absorbs the rounding of silence, which is ln(1+minutes) in float32.
+const slack = 1.0
+
+func (p *Policy) onNode(obs []float32, legal []bool) int {
+	if math.IsInf(p.rule.timeout, 1) {
+		return p.hold
+	}
+	silence := 60 * math.Expm1(p.raw(obs, p.silence))
+	left := p.rule.timeout - silence
+	if left <= slack {
+		if legal[p.declare] && !(p.rule.spareRacks && p.raw(obs, p.rackShare) > 0.999) {
+			return p.declare
+		}
+		return p.retry
+	}
+	// The longest wait that does not overshoot, else the shortest.
+	a := p.waits[0].action
+	for _, w := range p.waits {
+		if w.seconds <= left+slack {
+			a = w.action
+		}
+	}
+	return a
+}
+
+func (p *Policy) onShards(obs []float32, legal []bool) int {
+	gone := p.raw(obs, p.awaited) < 0.5
+	if p.raw(obs, p.copies) >= p.rule.low && !(p.rule.repairGone && gone) {
+		return p.hold
+	}
+	if p.raw(obs, p.zones) < 1.5 && legal[p.otherZone] {
+		return p.otherZone
+	}
+	return p.sameZone
+}

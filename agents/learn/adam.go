@@ -1,0 +1,84 @@
+package learn
+
+import (
+	"fmt"
+	"math"
+
+	G "gorgonia.org/gorgonia"
+
+	"mend/agents/kernel"
+	"mend/env/state"
+)
+
+// Adam is a gorgonia.Solver: it scales the gradient down to a global norm of at
+// most MaxNorm and takes a step of Adam; see [kernel.Adam] for the equations.
+// M and V are aligned with the order of the parameters, which must not change.
+// With T they are the whole state.
+//
+// Clipping by global norm: Pascanu, Mikolov, Bengio, arXiv:1211.5063.
+type Adam struct {
+	LR           float64
+	Beta1, Beta2 float64
+	Eps          float64
+	MaxNorm      float64 // 0 means no limit
+
+	T    uint64      // steps taken
+	M, V [][]float32 // first and second moments, one slice a parameter
+	Norm float64     // global norm of the latest gradient, before clipping
+}
+
+var _ G.Solver = (*Adam)(nil)
+
+// NewAdam returns a solver for parameters of the given sizes, with the decay
+// rates of the paper's section 2.
+func NewAdam(lr, eps, maxNorm float64, sizes ...int) *Adam {
+	a := &Adam{LR: lr, Beta1: 0.9, Beta2: 0.999, Eps: eps, MaxNorm: maxNorm}
+	for _, n := range sizes {
+		a.M = append(a.M, make([]float32, n))
+		a.V = append(a.V, make([]float32, n))
+	}
+	return a
+}
+
+// Step updates the parameters in place. It leaves everything as it was where
+// the gradient is not finite.
+func (a *Adam) Step(params []G.ValueGrad) error {
+	if len(params) != len(a.M) {
+		panic(fmt.Sprintf("learn: %d parameters for a solver of %d", len(params), len(a.M)))
+	}
+	var squares float64
+	for i, p := range params {
+		g, err := p.Grad()
+		if err != nil {
+			return fmt.Errorf("learn: gradient of parameter %d: %w", i, err)
+		}
+		squares += kernel.SumSquares(floats(g))
+	}
+	norm := math.Sqrt(squares)
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return fmt.Errorf("learn: norm of the gradient is %v", norm)
+	}
+	a.T++
+	a.Norm = norm
+	s := kernel.AdamStep{
+		LR: a.LR, Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps,
+		T: a.T, Scale: kernel.ClipScale(norm, a.MaxNorm),
+	}
+	for i, p := range params {
+		g, err := p.Grad()
+		if err != nil {
+			return fmt.Errorf("learn: gradient of parameter %d: %w", i, err)
+		}
+		kernel.Adam(s, floats(p.Value()), floats(g), a.M[i], a.V[i])
+	}
+	return nil
+}
+
+// Fields carries T, M and V.
+func (a *Adam) Fields(c *state.Codec) {
+	state.Value(c, &a.T)
+	for i := range a.M {
+		state.Fixed(c, a.M[i])
+		state.Fixed(c, a.V[i])
+	}
+}

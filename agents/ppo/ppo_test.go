@@ -1,0 +1,559 @@
+package ppo
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"mend/agents/mlp"
+	"mend/env"
+	"mend/env/classic"
+	"mend/env/seed"
+	"mend/env/state"
+	"mend/env/toy"
+)
+
+func small() Config {
+	c := DefaultConfig()
+	c.RolloutSteps, c.MinibatchSize, c.Epochs = 16, 24, 3 // 24 does not divide 16·3
+	c.LearningRate, c.LearningRateSchedule = 1e-2, Linear
+	c.EntropyCoefficient = 0.02
+	c.Hidden = []int{16}
+	return c
+}
+
+var worlds = map[string]func() env.Env{
+	"bandit":     func() env.Env { return toy.NewBandit() },
+	"chain":      func() env.Env { return toy.NewChain() },
+	"masked":     func() env.Env { return toy.NewMasked() },
+	"semimarkov": func() env.Env { return toy.NewSemiMarkov() },
+	"cartpole":   func() env.Env { return classic.NewCartPole() },
+}
+
+// everything is all that a run depends on: agent, worlds and the latest step.
+func (p *player) everything() []byte {
+	return p.cur.AppendState(p.vector.AppendState(p.agent.AppendState(nil)))
+}
+
+// A run cut at any step, in the middle of a rollout or at its end, and
+// continued in fresh objects ends in the same bytes.
+func TestResumeAtAnyStep(t *testing.T) {
+	for name, world := range worlds {
+		for _, cut := range []int{0, 1, 7, 15, 16, 17, 35} {
+			const envs, total = 3, 400
+			p := newPlayer(t, small(), envs, total, 5, world)
+			for range cut {
+				p.step(t)
+			}
+			// The rest of the state is as the train loop would keep it.
+			q := newPlayer(t, small(), envs, total, 5, world)
+			if err := q.agent.RestoreState(p.agent.AppendState(nil)); err != nil {
+				t.Fatal(err)
+			}
+			if err := q.vector.RestoreState(p.vector.AppendState(nil)); err != nil {
+				t.Fatal(err)
+			}
+			if err := q.cur.RestoreState(p.cur.AppendState(nil)); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(p.everything(), q.everything()) {
+				t.Fatalf("%s: restored at step %d, the state differs", name, cut)
+			}
+			for k := range 40 {
+				p.step(t)
+				q.step(t)
+				if k%8 == 7 && !bytes.Equal(p.everything(), q.everything()) {
+					t.Fatalf("%s: cut at step %d, the state differs after %d more", name, cut, k+1)
+				}
+			}
+			if fmt.Sprint(p.metrics) != fmt.Sprint(q.metrics) {
+				t.Errorf("%s: cut at step %d, metrics are %v, want %v", name, cut, q.metrics, p.metrics)
+			}
+		}
+	}
+}
+
+// Restoring into an agent with a history of its own must leave nothing of it.
+func TestRestoreReplacesHistory(t *testing.T) {
+	p := newPlayer(t, small(), 3, 400, 5, worlds["chain"])
+	q := newPlayer(t, small(), 3, 400, 6, worlds["chain"])
+	for range 20 {
+		p.step(t)
+	}
+	for range 47 {
+		q.step(t)
+	}
+	saved := p.agent.AppendState(nil)
+	if err := q.agent.RestoreState(saved); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(saved, q.agent.AppendState(nil)) {
+		t.Error("restored state differs")
+	}
+}
+
+func TestRestoreErrors(t *testing.T) {
+	p := newPlayer(t, small(), 3, 400, 5, worlds["masked"])
+	for range 5 {
+		p.step(t)
+	}
+	saved := p.agent.AppendState(nil)
+	other := small()
+	other.Hidden = []int{15}
+	for want, x := range map[string]struct {
+		cfg  Config
+		envs int
+		b    []byte
+	}{
+		"policy weights":    {other, 3, saved},
+		"3 environments":    {small(), 4, saved},
+		"bytes where":       {small(), 3, saved[:len(saved)/2]},
+		"1 bytes left over": {small(), 3, append(slices.Clone(saved), 0)},
+	} {
+		q := newPlayer(t, x.cfg, x.envs, 400, 5, worlds["masked"])
+		if err := q.agent.RestoreState(x.b); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "ppo: ") {
+			t.Errorf("error %v, want one of ppo with %q", err, want)
+		}
+	}
+	for n := range len(saved) {
+		if n%97 == 0 || n < 64 || n > len(saved)-64 {
+			if err := p.agent.RestoreState(saved[:n]); err == nil {
+				t.Fatalf("%d of %d bytes were accepted", n, len(saved))
+			}
+		}
+	}
+}
+
+// The bits do not depend on the number of processors.
+func TestDeterminism(t *testing.T) {
+	run := func(processors int) [32]byte {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
+		p := newPlayer(t, small(), 4, 1000, 9, worlds["cartpole"])
+		p.train(t, 1000)
+		return sha256.Sum256(p.everything())
+	}
+	a, b, c := run(1), run(2), run(1)
+	if a != b || a != c {
+		t.Errorf("digests %x, %x, %x at 1, 2, 1 processors", a[:4], b[:4], c[:4])
+	}
+}
+
+// What Observe was given may be overwritten afterwards.
+func TestObserveCopies(t *testing.T) {
+	spoil := func(t *env.TimeStep) {
+		for i := range t.Obs {
+			t.Obs[i], t.FinalObs[i] = 1e6, -1e6
+		}
+		for i := range t.Reward {
+			t.Reward[i], t.Elapsed[i], t.Terminated[i], t.Truncated[i] = 7, 7, true, false
+		}
+		for i := range t.Mask {
+			t.Mask[i] = false
+		}
+	}
+	for name, world := range worlds {
+		p := newPlayer(t, small(), 3, 400, 5, world)
+		for k := range 15 {
+			p.agent.Act(p.cur, p.actions)
+			p.vector.Step(p.actions, p.next)
+			p.agent.Observe(p.cur, p.actions, p.next)
+			before := p.agent.AppendState(nil)
+			spoil(p.cur)
+			for i := range p.actions {
+				p.actions[i] = -9
+			}
+			if m, err := p.agent.Update(); m != nil || err != nil {
+				t.Fatalf("an update after %d of 16 steps: %v, %v", k+1, m, err)
+			}
+			if !bytes.Equal(before, p.agent.AppendState(nil)) {
+				t.Fatalf("%s: the rollout shares memory with the time step", name)
+			}
+			p.cur, p.next = p.next, p.cur
+		}
+	}
+}
+
+// Values and advantages of a rollout over truncations, recomputed by hand from
+// the time steps as they went by.
+func TestBootstrapsFromFinalObs(t *testing.T) {
+	c := small()
+	c.Gamma, c.Lambda = 0.9, 0.7
+	for _, name := range []string{"chain", "semimarkov", "cartpole"} {
+		const envs = 3
+		c.RolloutSteps = 130
+		p := newPlayer(t, c, envs, 4000, 5, worlds[name])
+		gamma := c.Gamma
+		if g := p.vector.Spec().Gamma; g != 0 {
+			gamma = g
+		}
+		type step struct{ delta, decay [envs]float64 }
+		var list []step
+		value := func(obs []float32) float64 {
+			var s mlp.Scratch
+			return float64(p.agent.value.Forward(1, obs, &s)[0])
+		}
+		ends := 0
+		for range c.RolloutSteps {
+			p.agent.Act(p.cur, p.actions)
+			p.vector.Step(p.actions, p.next)
+			p.agent.Observe(p.cur, p.actions, p.next)
+			var s step
+			for i := range envs {
+				dt := float64(p.next.Elapsed[i])
+				obs := p.next.ObsRow(i)
+				if p.next.Ended(i) {
+					dim := p.vector.Spec().ObsDim()
+					obs = p.next.FinalObs[i*dim : (i+1)*dim]
+					ends++
+				}
+				follows := math.Pow(gamma, dt) * value(obs)
+				if p.next.Terminated[i] {
+					follows = 0
+				}
+				s.delta[i] = float64(p.next.Reward[i]) + follows - value(p.cur.ObsRow(i))
+				if !p.next.Ended(i) {
+					s.decay[i] = math.Pow(gamma*c.Lambda, dt)
+				}
+			}
+			list = append(list, s)
+			p.cur, p.next = p.next, p.cur
+		}
+		if ends == 0 {
+			t.Fatalf("%s: no episode ended", name)
+		}
+		p.agent.evaluate()
+		r := p.agent.rollout
+		GAE(envs, p.agent.gamma, c.Lambda, r.reward, r.elapsed, p.agent.values, p.agent.nextValues, r.terminated, r.truncated, p.agent.adv)
+		var next [envs]float64
+		for k := len(list) - 1; k >= 0; k-- {
+			for i := range envs {
+				next[i] = list[k].delta[i] + list[k].decay[i]*next[i]
+				if got := float64(p.agent.adv[k*envs+i]); math.Abs(got-next[i]) > 1e-4 {
+					t.Fatalf("%s: advantage of step %d in environment %d is %v, want %v", name, k, i, got, next[i])
+				}
+			}
+		}
+	}
+}
+
+// Actions are drawn with the probabilities of the softmax, and never where the
+// mask forbids.
+func TestActSamplesThePolicy(t *testing.T) {
+	const n = 60000
+	spec := &env.Spec{ID: "test", Features: make([]env.Feature, 1), Actions: []string{"a", "b", "c", "d"}, Masked: true}
+	a, err := New(small(), spec, 1, 100, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := &a.policy.Layers[len(a.policy.Layers)-1]
+	clear(last.W)
+	copy(last.B, []float32{1, 5, -1, 0.5})
+	step := env.NewTimeStep(n, spec)
+	for i := range n {
+		copy(step.MaskRow(i), []bool{true, false, true, true})
+	}
+	actions := make([]int, n)
+	a.Act(step, actions)
+	var count [4]float64
+	for _, x := range actions {
+		count[x]++
+	}
+	z := math.Exp(1) + math.Exp(-1) + math.Exp(0.5)
+	for i, p := range []float64{math.Exp(1) / z, 0, math.Exp(-1) / z, math.Exp(0.5) / z} {
+		if d := math.Abs(count[i]/n - p); d > 4*math.Sqrt(p*(1-p)/n) {
+			t.Errorf("action %d was drawn with frequency %v, want %v", i, count[i]/n, p)
+		}
+	}
+	if n := testing.AllocsPerRun(5, func() { a.Act(step, actions) }); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+func TestSample(t *testing.T) {
+	never := math.Inf(-1)
+	logp := []float64{never, math.Log(0.5), never, math.Log(0.5), never}
+	for u, want := range map[float64]int{0: 1, 0.49: 1, 0.51: 3, 1 - 1e-16: 3} {
+		if got := sample(u, logp); got != want {
+			t.Errorf("sample at %v is %d, want %d", u, got, want)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("no possible action, no panic")
+		}
+	}()
+	sample(0.5, []float64{never, math.NaN()})
+}
+
+// An error names update, minibatch and tensor, and leaves the weights alone.
+func TestNotFinite(t *testing.T) {
+	p := newPlayer(t, small(), 3, 4000, 5, worlds["chain"])
+	for !p.step(t) {
+	}
+	for {
+		p.agent.Act(p.cur, p.actions)
+		p.vector.Step(p.actions, p.next)
+		if p.agent.rollout.length == 9 {
+			p.next.Reward[1] = float32(math.NaN())
+		}
+		before := state.Append(nil, func(c *state.Codec) {
+			for _, x := range p.agent.tensors() {
+				state.Fixed(c, x)
+			}
+			state.Value(c, &p.agent.learner.Solver.T)
+		})
+		p.agent.Observe(p.cur, p.actions, p.next)
+		_, err := p.agent.Update()
+		after := state.Append(nil, func(c *state.Codec) {
+			for _, x := range p.agent.tensors() {
+				state.Fixed(c, x)
+			}
+			state.Value(c, &p.agent.learner.Solver.T)
+		})
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "ppo: update 2: epoch 1, minibatch ") || !strings.Contains(err.Error(), "is NaN") {
+				t.Errorf("error %q", err)
+			}
+			if !bytes.Equal(before, after) {
+				t.Error("the failed update changed weights")
+			}
+			break
+		}
+		if p.agent.updates > 1 {
+			t.Fatal("a reward of NaN went through")
+		}
+		p.cur, p.next = p.next, p.cur
+	}
+	for i, want := range map[int]string{0: "policy.0.W", 3: "policy.1.B", 4: "value.0.W", 8: "first moment of policy.0.W", 15: "second moment of policy.1.B", 22: "first moment of value.1.B"} {
+		if got := p.agent.tensorName(i); got != want {
+			t.Errorf("tensor %d is called %q, want %q", i, got, want)
+		}
+	}
+}
+
+func TestWrongUsePanics(t *testing.T) {
+	p := newPlayer(t, small(), 3, 400, 5, worlds["masked"])
+	two := env.NewTimeStep(2, p.vector.Spec())
+	plain := *p.cur
+	plain.Mask = nil
+	for want, f := range map[string]func(){
+		"2 actions for 3": func() { p.agent.Act(p.cur, make([]int, 2)) },
+		"want 3 of each":  func() { p.agent.Observe(two, make([]int, 2), two) },
+		"0 masked values": func() { p.agent.Observe(&plain, make([]int, 3), p.cur) },
+		"want an Update first": func() {
+			for range 17 {
+				p.agent.Observe(p.cur, make([]int, 3), p.cur)
+			}
+		},
+	} {
+		func() {
+			defer func() {
+				if got := fmt.Sprint(recover()); !strings.Contains(got, want) {
+					t.Errorf("panic %q, want one with %q", got, want)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+// Schedules run from the first update to the end of training.
+func TestSchedules(t *testing.T) {
+	c := small()
+	c.MinibatchSize = 48
+	p := newPlayer(t, c, 3, 48*4, 5, worlds["bandit"])
+	for k := range 6 {
+		for !p.step(t) {
+		}
+		want := 1e-2 * (1 - float64(min(k, 4))/4)
+		if m := metric(t, p, "learning_rate"); math.Abs(m-want) > 1e-12 {
+			t.Errorf("learning rate of update %d is %v, want %v", k+1, m, want)
+		}
+	}
+	if x := between(0.06, 0.01, 0.5); math.Abs(x-0.035) > 1e-15 {
+		t.Errorf("half way from 0.06 to 0.01 is %v", x)
+	}
+}
+
+func metric(t testing.TB, p *player, name string) float64 {
+	t.Helper()
+	for _, m := range p.metrics {
+		if m.Name == name {
+			return m.Value
+		}
+	}
+	t.Fatalf("no metric %s in %v", name, p.metrics)
+	return 0
+}
+
+func TestMetrics(t *testing.T) {
+	c := small()
+	c.TargetKL = 1e-9 // the second minibatch is too far
+	p := newPlayer(t, c, 3, 4000, 5, worlds["cartpole"])
+	for !p.step(t) {
+	}
+	var names []string
+	for _, m := range p.metrics {
+		names = append(names, m.Name)
+		if math.IsNaN(m.Value) || math.IsInf(m.Value, 0) {
+			t.Errorf("%s is %v", m.Name, m.Value)
+		}
+	}
+	if want := []string{"policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "explained_variance", "learning_rate", "grad_norm"}; !slices.Equal(names, want) {
+		t.Errorf("metrics are %v, want %v", names, want)
+	}
+	if n := p.agent.learner.Solver.T; n != 1 {
+		t.Errorf("%d gradient steps beyond the target divergence, want 1", n)
+	}
+	if h := metric(t, p, "entropy"); math.Abs(h-math.Ln2) > 0.01 {
+		t.Errorf("a fresh policy has entropy %v, want about ln 2", h)
+	}
+}
+
+func TestNormalizeAndExplainedVariance(t *testing.T) {
+	x := []float32{1, 2, 3, 6}
+	normalize(x)
+	mean, variance := moments(x)
+	if math.Abs(mean) > 1e-7 || math.Abs(variance*4/3-1) > 1e-6 {
+		t.Errorf("mean %v and variance %v after normalising", mean, variance)
+	}
+	one := []float32{5}
+	if normalize(one); one[0] != 5 {
+		t.Errorf("a single advantage became %v", one[0])
+	}
+	same := []float32{2, 2}
+	if normalize(same); same[0] != 0 || same[1] != 0 {
+		t.Errorf("equal advantages became %v", same)
+	}
+	r := []float32{1, 2, 3}
+	for want, v := range map[float64][]float32{1: {1, 2, 3}, 0: {7, 7, 7}, -3: {3, 2, 1}} {
+		if got := explainedVariance(v, r); math.Abs(got-want) > 1e-9 {
+			t.Errorf("explained variance of %v is %v, want %v", v, got, want)
+		}
+	}
+	if got := explainedVariance(r, []float32{4, 4, 4}); got != 0 {
+		t.Errorf("explained variance of equal returns is %v, want 0", got)
+	}
+}
+
+// Each toy world asks for one thing; see package toy. Seconds suffice.
+func TestLearnsToyWorlds(t *testing.T) {
+	quick := DefaultConfig()
+	quick.RolloutSteps, quick.MinibatchSize, quick.Epochs = 32, 64, 8
+	quick.LearningRate = 3e-3
+	quick.Hidden = []int{32}
+	root := seed.Seed(11)
+
+	best := func(t *testing.T, p *player, obs []float32, mask []bool) int {
+		t.Helper()
+		step := env.NewTimeStep(1, p.vector.Spec())
+		copy(step.Obs, obs)
+		copy(step.Mask, mask)
+		actions := make([]int, 1)
+		p.agent.Greedy().Act(step, actions)
+		return actions[0]
+	}
+	hot := func(n, i int) []float32 {
+		x := make([]float32, n)
+		x[i] = 1
+		return x
+	}
+	t.Run("bandit", func(t *testing.T) {
+		p := newPlayer(t, quick, 8, 8000, root, worlds["bandit"])
+		p.train(t, 8000)
+		n := p.vector.Spec().ObsDim()
+		for context := range n {
+			if a := best(t, p, hot(n, context), nil); a != toy.BanditBest(context) {
+				t.Errorf("action %d in context %d, want %d", a, context, toy.BanditBest(context))
+			}
+		}
+	})
+	t.Run("chain", func(t *testing.T) {
+		p := newPlayer(t, quick, 8, 30000, root, worlds["chain"])
+		p.train(t, 30000)
+		var s mlp.Scratch
+		for i := range toy.ChainStates {
+			if a := best(t, p, hot(toy.ChainStates, i), nil); a != toy.ChainRight {
+				t.Errorf("action %d in state %d, want %d", a, i, toy.ChainRight)
+			}
+			v, want := float64(p.agent.value.Forward(1, hot(toy.ChainStates, i), &s)[0]), toy.ChainValue(i)
+			if math.Abs(v-want) > 0.5 {
+				t.Errorf("value of state %d is %v, want %v within 0.5", i, v, want)
+			}
+		}
+	})
+	t.Run("masked", func(t *testing.T) {
+		p := newPlayer(t, quick, 8, 12000, root, worlds["masked"])
+		p.train(t, 12000)
+		step := env.NewTimeStep(8, p.vector.Spec())
+		p.vector.Reset(step)
+		actions := make([]int, 8)
+		wrong := 0
+		for range 200 {
+			p.agent.Greedy().Act(step, actions)
+			for i, a := range actions {
+				if a != toy.MaskedBest(step.MaskRow(i)) {
+					wrong++
+				}
+			}
+			p.vector.Step(actions, step)
+		}
+		if wrong > 0 {
+			t.Errorf("%d of 1600 actions are not the best legal one", wrong)
+		}
+	})
+	t.Run("semimarkov", func(t *testing.T) {
+		p := newPlayer(t, quick, 8, 40000, root, worlds["semimarkov"])
+		if p.agent.gamma != toy.SemiMarkovGamma {
+			t.Fatalf("gamma is %v, want the world's %v", p.agent.gamma, toy.SemiMarkovGamma)
+		}
+		p.train(t, 40000)
+		var s mlp.Scratch
+		for i := range 2 {
+			if a := best(t, p, hot(2, i), nil); a != toy.SemiMarkovBest(i) {
+				t.Errorf("action %d in state %d, want %d", a, i, toy.SemiMarkovBest(i))
+			}
+			// The critic is that of the policy that still explores a little.
+			v, want := float64(p.agent.value.Forward(1, hot(2, i), &s)[0]), toy.SemiMarkovValue(i)
+			if math.Abs(v-want) > 1 {
+				t.Errorf("value of state %d is %v, want %v within 1", i, v, want)
+			}
+		}
+	})
+}
+
+func BenchmarkAct(b *testing.B) {
+	for _, n := range []int{1, 64} {
+		b.Run(fmt.Sprintf("batch=%d", n), func(b *testing.B) {
+			spec := &env.Spec{ID: "bench", Features: make([]env.Feature, 64), Actions: make([]string, 16)}
+			a, err := New(DefaultConfig(), spec, n, 1000, 1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			step, actions := env.NewTimeStep(n, spec), make([]int, n)
+			r := rand.New(rand.NewPCG(1, 1))
+			for i := range step.Obs {
+				step.Obs[i] = float32(r.NormFloat64())
+			}
+			greedy := a.Greedy()
+			b.Run("sample", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					a.Act(step, actions)
+				}
+			})
+			b.Run("greedy", func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					greedy.Act(step, actions)
+				}
+			})
+		})
+	}
+}

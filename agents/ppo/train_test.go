@@ -1,0 +1,94 @@
+package ppo
+
+import (
+	"testing"
+
+	"mend/agents"
+	"mend/env"
+	"mend/env/seed"
+)
+
+// player is the loop around an agent: act, step, observe, update.
+type player struct {
+	agent     *Agent
+	vector    *env.Vector
+	cur, next *env.TimeStep
+	actions   []int
+	steps     uint64
+	metrics   []agents.Metric // of the latest update
+}
+
+func newPlayer(t testing.TB, cfg Config, envs int, total uint64, root seed.Seed, world func() env.Env) *player {
+	t.Helper()
+	p := &player{vector: vector(t, root, envs, world), actions: make([]int, envs)}
+	var err error
+	if p.agent, err = New(cfg, p.vector.Spec(), envs, total, root.Child("agent", 0)); err != nil {
+		t.Fatal(err)
+	}
+	p.cur, p.next = env.NewTimeStep(envs, p.vector.Spec()), env.NewTimeStep(envs, p.vector.Spec())
+	p.vector.Reset(p.cur)
+	return p
+}
+
+func vector(t testing.TB, root seed.Seed, envs int, world func() env.Env) *env.Vector {
+	t.Helper()
+	worlds := make([]env.Env, envs)
+	for i := range worlds {
+		worlds[i] = world()
+	}
+	v, err := env.NewVector(root, worlds...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// step takes one step of all environments and reports whether it ended in an
+// update.
+func (p *player) step(t testing.TB) bool {
+	t.Helper()
+	p.agent.Act(p.cur, p.actions)
+	p.vector.Step(p.actions, p.next)
+	p.agent.Observe(p.cur, p.actions, p.next)
+	m, err := p.agent.Update()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cur, p.next = p.next, p.cur
+	p.steps += uint64(len(p.actions))
+	if m != nil {
+		p.metrics = m
+	}
+	return m != nil
+}
+
+func (p *player) train(t testing.TB, steps uint64) {
+	t.Helper()
+	for p.steps < steps {
+		p.step(t)
+	}
+}
+
+// episodeReturns plays the first episode of each of n environments.
+func episodeReturns(t testing.TB, policy agents.Policy, n int, root seed.Seed, world func() env.Env) (mean float64) {
+	t.Helper()
+	v := vector(t, root, n, world)
+	step := env.NewTimeStep(n, v.Spec())
+	v.Reset(step)
+	ended, actions := make([]bool, n), make([]int, n)
+	for left := n; left > 0; {
+		policy.Act(step, actions)
+		v.Step(actions, step)
+		for i := range n {
+			if ended[i] {
+				continue
+			}
+			mean += float64(step.Reward[i]) / float64(n)
+			if step.Ended(i) {
+				ended[i] = true
+				left--
+			}
+		}
+	}
+	return mean
+}

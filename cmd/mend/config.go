@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"mend/configs"
+	"mend/env"
+)
+
+func newConfig(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Make and check configurations",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newConfigInit(s), newConfigValidate(s))
+	return cmd
+}
+
+func newConfigInit(s streams) *cobra.Command {
+	var id string
+	cmd := &cobra.Command{
+		Use:   "init --env ID",
+		Short: "Write a configuration with every key at its default",
+		Long: `Write a configuration with every key at its default to the standard output.
+
+  mend config init --env RackBursts-v0 > mine.yaml
+  mend train -c mine.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if _, err := worlds().Find(id); err != nil {
+				return usage(err)
+			}
+			b, err := configs.Encode(configs.Default(id))
+			if err != nil {
+				return err
+			}
+			_, err = s.out.Write(b)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&id, "env", "RackBursts-v0", "world, an `ID` of mend env list")
+	return cmd
+}
+
+func newConfigValidate(s streams) *cobra.Command {
+	o := &worldOptions{streams: s}
+	cmd := &cobra.Command{
+		Use:   "validate FILE",
+		Short: "Check a configuration, every key and value of it",
+		Long: `Check a configuration, every key and value of it. What is wrong is printed as
+file:line:col, and the exit code is 2.
+
+  mend config validate configs/quickstart.yaml`,
+		Args: exactly(1, "one: a configuration file"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.file = args[0]
+			c, err := o.read()
+			if err != nil {
+				return err
+			}
+			// What only building the world can tell.
+			spec, err := specOf(&c.Env)
+			if err != nil {
+				return err
+			}
+			return o.describe(c, spec)
+		},
+	}
+	cmd.Flags().StringArrayVar(&o.set, "set", nil, "override one key of the configuration, `KEY=VALUE`, as often as wanted")
+	cmd.Flags().BoolVar(&o.json, "json", false, "write one JSON object")
+	return cmd
+}
+
+func (o *worldOptions) describe(c *configs.Run, spec *env.Spec) error {
+	if o.json {
+		return o.writeJSON(struct {
+			Schema string `json:"schema"` // mend.config/v1
+			File   string `json:"file"`
+			Env    string `json:"env"`
+			Algo   string `json:"algo"`
+		}{"mend.config/v1", o.file, c.Env.ID, c.Algo})
+	}
+	_, err := fmt.Fprintf(o.out, "%s: ok: %s on %s, %d features, %d actions\n", o.file, c.Algo, c.Env.ID, spec.ObsDim(), len(spec.Actions))
+	return err
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mend/agents/baseline"
+	"mend/configs"
+	"mend/env"
+	"mend/eval"
+)
+
+type evalOptions struct {
+	overrides
+	baselines string
+	json      bool
+	streams
+}
+
+func newEval(s streams) *cobra.Command {
+	o := &evalOptions{streams: s}
+	cmd := &cobra.Command{
+		Use:   "eval [POLICY...] [--env ID]",
+		Short: "Compare policies on the same worlds",
+		Long: `Compare policies on the same worlds. POLICY is a run, a checkpoint, a policy
+file, or baseline:NAME. All baselines are compared unless --baselines says
+otherwise.
+
+  mend eval runs/20261120-120000-RackBursts-v0-ppo-s1-abcdef
+  mend eval policy.mend baseline:ceph --env Steady-v0 --baselines none
+  mend eval RUN --env Trace-v0 --trace failures.csv --json
+
+The world is the one of the first run or policy unless --env or -c choose
+another.`,
+		RunE: func(cmd *cobra.Command, args []string) error { return runEval(cmd.Context(), o, args) },
+		Args: cobra.ArbitraryArgs,
+	}
+	o.bind(cmd)
+	o.flag(cmd, "episodes", "eval.episodes", "episodes of each policy, `N`")
+	o.flag(cmd, "seed", "eval.seed", "`SEED` that chooses the worlds")
+	cmd.Flags().StringVar(&o.baselines, "baselines", "all", "baselines to compare with: all, none or `a,b`")
+	cmd.Flags().BoolVar(&o.json, "json", false, "write one JSON object, schema mend.eval/v1")
+	return cmd
+}
+
+func runEval(ctx context.Context, o *evalOptions, args []string) error {
+	names := splitNames(o.baselines)
+	var learned []*source
+	for _, arg := range args {
+		if name, ok := strings.CutPrefix(arg, "baseline:"); ok {
+			if names != nil {
+				names = append(names, name)
+			}
+			if err := known(name); err != nil {
+				return err
+			}
+			continue
+		}
+		s, err := openPolicy(arg)
+		if err != nil {
+			return err
+		}
+		learned = append(learned, s)
+	}
+	for _, name := range names {
+		if err := known(name); err != nil {
+			return err
+		}
+	}
+	c, err := o.world(learned)
+	if err != nil {
+		return err
+	}
+	if names != nil && len(names) > 0 && c.Baselines == nil {
+		return usagef("%s has no baselines, want --baselines none", c.Env.ID)
+	}
+	f, err := newFactory(&c.Env)
+	if err != nil {
+		return err
+	}
+	f.announce(o.err)
+	w, err := f.env(evaluationSplit)
+	if err != nil {
+		return err
+	}
+	var entries []eval.Entry
+	for _, s := range learned {
+		if p := s.artifact.Provenance; p.EnvDigest != w.Spec().Digest {
+			fmt.Fprintf(o.err, "%s was trained in %s of digest %.12s, and is evaluated in %s of digest %.12s\n",
+				s.name, p.Env, p.EnvDigest, w.Spec().ID, w.Spec().Digest)
+		}
+		e, err := s.entry(w.Spec())
+		if err != nil {
+			return err
+		}
+		entries = append(entries, e)
+	}
+	entries = append(entries, baselines(c, w.Spec(), names)...)
+	if len(entries) == 0 {
+		return usagef("no policy to evaluate: want a run, a checkpoint, a policy file or baseline:NAME")
+	}
+	r, err := eval.Run(ctx, f.of(evaluationSplit), entries, c.Eval)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return o.writeJSON(r)
+	}
+	var b bytes.Buffer
+	if err := r.WriteTable(&b); err != nil {
+		return err
+	}
+	_, err = o.out.Write(b.Bytes())
+	return err
+}
+
+func known(name string) error {
+	for _, n := range baseline.Names() {
+		if n == name {
+			return nil
+		}
+	}
+	return usage(env.UnknownError{What: "baseline", Name: name, Known: baseline.Names()})
+}
+
+// world is the configuration to evaluate in: that of -c, else that of the first
+// policy unless --env names another world, with all flags applied.
+func (o *evalOptions) world(learned []*source) (*configs.Run, error) {
+	id := ""
+	for _, f := range o.flags {
+		if f.flag == "env" {
+			id = f.value
+		}
+	}
+	if o.file != "" || len(learned) == 0 {
+		return o.read()
+	}
+	first := learned[0]
+	if trained := first.artifact.Provenance.Env; id == "" || id == trained {
+		if first.config != nil {
+			return o.readData(first.from, first.config)
+		}
+		return o.readData(first.name, []byte("env: {id: "+trained+"}"))
+	}
+	return o.read()
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"mend/agents"
+	"mend/agents/baseline"
+	"mend/agents/mlp"
+	"mend/checkpoints"
+	"mend/checkpoints/policy"
+	"mend/configs"
+	"mend/env"
+	"mend/eval"
+	"mend/eval/report"
+)
+
+// finish evaluates the trained policy against every baseline, exports it, and
+// writes the report.
+func (t *training) finish(ctx context.Context) (*eval.Result, error) {
+	entries := []eval.Entry{{Name: t.config.Algo, Kind: eval.Learned, New: greedy(t.agent.Actor())}}
+	entries = append(entries, baselines(t.config, t.vector.Spec(), nil)...)
+	fmt.Fprintf(t.err, "evaluating %d policies on %d held-out episodes\n", len(entries), t.config.Eval.Episodes)
+	r, err := eval.Run(ctx, t.factory.of(evaluationSplit), entries, t.config.Eval)
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if err := checkpoints.WriteFile(filepath.Join(t.job.Dir, "eval", "final.json"), append(b, '\n')); err != nil {
+		return nil, err
+	}
+	a := newArtifact(t.config, t.vector.Spec(), t.agent.Actor(), t.job.Meta, t.job.Dir)
+	a.Evaluation = evaluationOf(r)
+	if err := a.Save(filepath.Join(t.job.Dir, policyFile)); err != nil {
+		return nil, err
+	}
+	return r, t.writeReport(r)
+}
+
+const policyFile = "policy.mend"
+
+// greedy makes policies that act by net.
+func greedy(net *mlp.Net) func() (agents.Policy, error) {
+	return func() (agents.Policy, error) { return mlp.NewGreedy(net), nil }
+}
+
+// baselines are the entries of the named baselines, all where names is nil;
+// none in worlds that have none.
+func baselines(c *configs.Run, spec *env.Spec, names []string) []eval.Entry {
+	if c.Baselines == nil {
+		return nil
+	}
+	if names == nil {
+		names = baseline.Names()
+	}
+	var entries []eval.Entry
+	for _, name := range names {
+		entries = append(entries, eval.Entry{
+			Name: "baseline:" + name, Kind: eval.Baseline,
+			New: func() (agents.Policy, error) { return baseline.New(name, *c.Baselines, spec) },
+		})
+	}
+	return entries
+}
+
+// newArtifact is the policy that acts by net, with what it needs to know.
+func newArtifact(c *configs.Run, spec *env.Spec, net *mlp.Net, m checkpoints.Meta, run string) *policy.Artifact {
+	a := &policy.Artifact{
+		Features: spec.Features, Actions: spec.Actions, Masked: spec.Masked, Guards: spec.Guards,
+		Net: net.Clone(),
+		Provenance: policy.Provenance{
+			Env: m.Env, EnvDigest: m.EnvDigest, Run: filepath.Base(filepath.Clean(run)), Algo: m.Algo, Seed: m.Seed,
+			Steps: m.Step, Tool: m.Tool, Revision: revisionOf(), Go: m.Go, CPU: m.CPU,
+		},
+	}
+	if m.Step == 0 {
+		a.Provenance.Steps = c.Train.Steps
+	}
+	if c.Baselines != nil {
+		a.Fallback = policy.Fallback{Name: "hdfs", Parameters: map[string]float64{"timeout_seconds": c.Baselines.HDFS.Timeout.Seconds()}}
+	}
+	return a
+}
+
+func evaluationOf(r *eval.Result) *policy.Evaluation {
+	e := &policy.Evaluation{Episodes: uint64(r.Episodes), Seed: r.Seed}
+	for _, p := range r.Policies {
+		x := policy.Result{Name: p.Name, Kind: p.Kind}
+		for _, m := range r.MetricsInfo {
+			v := p.Metric(m.Name)
+			x.Metrics = append(x.Metrics, policy.Estimate{Name: m.Name, Mean: v.Mean, Lo: v.Lo, Hi: v.Hi})
+		}
+		if d := p.Paired; d != nil {
+			x.Paired = &policy.Paired{Vs: d.Vs, Metric: d.Metric, Mean: d.Mean, Lo: d.Lo, Hi: d.Hi}
+		}
+		e.Policies = append(e.Policies, x)
+	}
+	return e
+}
+
+func (t *training) writeReport(r *eval.Result) error {
+	metrics, err := os.Open(filepath.Join(t.job.Dir, "metrics.jsonl"))
+	if err != nil {
+		return err
+	}
+	defer metrics.Close()
+	curve, err := report.ReadCurve(metrics)
+	if err != nil {
+		return err
+	}
+	m := t.job.Meta
+	d := report.Data{Result: r, Curve: curve, Facts: []report.Fact{
+		{Key: "run", Value: filepath.Base(filepath.Clean(t.job.Dir))},
+		{Key: "agent", Value: m.Algo},
+		{Key: "training seed", Value: fmt.Sprint(m.Seed)},
+		{Key: "steps", Value: fmt.Sprint(t.config.Train.Steps)},
+		{Key: "mend", Value: m.Tool},
+		{Key: "Go", Value: m.Go},
+		{Key: "CPU", Value: m.CPU},
+	}}
+	if x := t.config.Env.Trace; x != nil {
+		d.Facts = append(d.Facts,
+			report.Fact{Key: "trace", Value: t.factory.report.String()},
+			report.Fact{Key: "trained on systems", Value: strings.Join(x.TrainSystems, ", ")},
+			report.Fact{Key: "evaluated on systems", Value: strings.Join(x.EvalSystems, ", ")})
+	}
+	d.Facts = append(d.Facts, report.Fact{Key: "configuration", Value: string(m.Config)})
+	if t.config.Baselines != nil {
+		d.Notes = append(d.Notes, "The baselines are untuned: they run with the parameters of the configuration, by default those of the products.")
+	}
+	var page bytes.Buffer
+	if err := report.Write(&page, d); err != nil {
+		return err
+	}
+	return checkpoints.WriteFile(filepath.Join(t.job.Dir, "report.html"), page.Bytes())
+}
+
+// summarize prints the result for people.
+func (t *training) summarize(r *eval.Result) error {
+	var b bytes.Buffer
+	if err := r.WriteTable(&b); err != nil {
+		return err
+	}
+	fmt.Fprintf(&b, "policy  %s\nreport  %s\n", filepath.Join(t.job.Dir, policyFile), filepath.Join(t.job.Dir, "report.html"))
+	_, err := t.out.Write(b.Bytes())
+	return err
+}
+
+// announce says what became of the trace.
+func (f *factory) announce(w io.Writer) {
+	if f.report == nil {
+		return
+	}
+	fmt.Fprintln(w, f.report)
+	x := f.recipe.env.Trace
+	fmt.Fprintf(w, "training on systems %s; evaluating on systems %s\n", strings.Join(x.TrainSystems, ", "), strings.Join(x.EvalSystems, ", "))
+}

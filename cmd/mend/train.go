@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mend/agents"
+	"mend/agents/ppo"
+	"mend/checkpoints"
+	"mend/configs"
+	"mend/env"
+	"mend/env/seed"
+	"mend/eval"
+	"mend/train"
+)
+
+type trainOptions struct {
+	overrides
+	out    string
+	resume string
+	json   bool
+	streams
+}
+
+func newTrain(s streams) *cobra.Command {
+	o := &trainOptions{streams: s}
+	cmd := &cobra.Command{
+		Use:   "train [-c FILE] [--env ID] | --resume RUN",
+		Short: "Train a policy, evaluate it, export it and write a report",
+		Long: `Train a policy and compare it with every baseline on worlds that training
+never saw.
+
+  mend train -c configs/quickstart.yaml
+  mend train --env RackBursts-v0 --steps 1e6 --seed 7
+  mend train --resume runs/20261120-120000-RackBursts-v0-ppo-s1-abcdef
+
+The run's folder, runs/<time>-<env>-<algo>-s<seed>-<hash> or --out, holds the
+resolved configuration, metrics.jsonl, checkpoints, the evaluation, the policy
+(policy.mend) and report.html. Ctrl-C writes a checkpoint and stops; --resume
+then ends in the same weights, bit for bit, as a run that was never stopped.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd.Context(), o) },
+	}
+	o.bind(cmd)
+	o.flag(cmd, "algo", "algo", "agent: "+strings.Join(configs.Algos, ", "))
+	o.flag(cmd, "steps", "train.steps", "environment steps to train, `N`")
+	o.flag(cmd, "seed", "train.seed", "`SEED` of worlds, exploration and first weights")
+	cmd.Flags().StringVar(&o.out, "out", "", "folder of the run, which must not exist or be empty (`DIR`)")
+	cmd.Flags().StringVar(&o.resume, "resume", "", "continue the run in folder `RUN`")
+	cmd.Flags().BoolVar(&o.json, "json", false, "write the evaluation as JSON")
+	cmd.MarkFlagsMutuallyExclusive("resume", "config")
+	cmd.MarkFlagsMutuallyExclusive("resume", "out")
+	return cmd
+}
+
+func runTrain(ctx context.Context, o *trainOptions) error {
+	if o.resume != "" {
+		return resumeTrain(ctx, o)
+	}
+	c, err := o.read()
+	if err != nil {
+		return err
+	}
+	t, err := newTraining(c, o.streams)
+	if err != nil {
+		return err
+	}
+	if err := t.newFolder(o.out); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.err, "run %s\n", t.job.Dir)
+	t.announce()
+	_, err = t.job.Run(ctx)
+	return t.end(ctx, err, o.json)
+}
+
+func resumeTrain(ctx context.Context, o *trainOptions) error {
+	for _, f := range o.flags {
+		if f.value != "" {
+			return usagef("--%s with --resume, want neither: a run keeps its configuration", f.flag)
+		}
+	}
+	if len(o.set) > 0 {
+		return usagef("--set with --resume, want neither: a run keeps its configuration")
+	}
+	c, _, err := openRun(o.resume)
+	if err != nil {
+		return err
+	}
+	path, ckpt, skipped, err := checkpoints.Latest(filepath.Join(o.resume, "checkpoints"))
+	for _, e := range skipped {
+		o.log().Warn("checkpoint passed over", "error", e)
+	}
+	if err != nil {
+		return err
+	}
+	t, err := newTraining(c, o.streams)
+	if err != nil {
+		return err
+	}
+	t.job.Dir = o.resume
+	if err := t.identify(ckpt); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	fmt.Fprintf(o.err, "run %s, resumed at step %d\n", o.resume, ckpt.Meta.Step)
+	t.announce()
+	_, err = t.job.Resume(ctx, ckpt)
+	return t.end(ctx, err, o.json)
+}
+
+// training is a run with everything that it is made of.
+type training struct {
+	streams
+	config  *configs.Run
+	factory *factory
+	agent   agents.Agent
+	vector  *env.Vector
+	job     train.Job
+}
+
+// newTraining joins world, agent and loop. Their seeds are children of
+// train.seed.
+func newTraining(c *configs.Run, s streams) (*training, error) {
+	t := &training{streams: s, config: c}
+	var err error
+	if t.factory, err = newFactory(&c.Env); err != nil {
+		return nil, err
+	}
+	root := seed.Seed(c.Train.Seed)
+	envs := make([]env.Env, c.Train.Envs)
+	for i := range envs {
+		if envs[i], err = t.factory.env(trainingSplit); err != nil {
+			return nil, err
+		}
+	}
+	if t.vector, err = env.NewVector(root.Child("train", 0), envs...); err != nil {
+		return nil, err
+	}
+	if t.agent, err = newAgent(c, t.vector.Spec(), root.Child("agent", 0)); err != nil {
+		return nil, err
+	}
+	resolved, err := configs.Encode(c)
+	if err != nil {
+		return nil, err
+	}
+	t.job = train.Job{
+		Config:   c.Train,
+		Vector:   t.vector,
+		Agent:    t.agent,
+		Evaluate: t.evaluate,
+		Log:      s.log(),
+		Progress: s.err,
+		Meta: checkpoints.Meta{
+			Env: c.Env.ID, EnvDigest: t.vector.Spec().Digest, Algo: c.Algo, Seed: c.Train.Seed,
+			Config: resolved, Tool: train.Tool(), Go: runtime.Version(), CPU: train.CPU(),
+		},
+	}
+	return t, nil
+}
+
+// newAgent builds the agent that the configuration names.
+func newAgent(c *configs.Run, spec *env.Spec, root seed.Seed) (agents.Agent, error) {
+	switch c.Algo {
+	case "ppo":
+		return ppo.New(*c.PPO, spec, c.Train.Envs, c.Train.Steps, root)
+	}
+	return nil, fmt.Errorf("no agent %q", c.Algo) // configs.Read has refused it
+}
+
+// newFolder makes the folder of a new run, with configuration and manifest.
+func (t *training) newFolder(out string) error {
+	now := time.Now()
+	var err error
+	if out == "" {
+		t.job.Dir, err = train.NewDir("runs", t.config.Env.ID, t.config.Algo, t.config.Train.Seed, t.job.Meta.Config, now)
+	} else {
+		t.job.Dir, err = out, train.UseDir(out, t.job.Meta.Config)
+	}
+	if err != nil {
+		return err
+	}
+	return train.WriteManifest(t.job.Dir, train.NewManifest(t.job.Meta, now))
+}
+
+// identify refuses to continue another run than the one that c is of.
+func (t *training) identify(c *checkpoints.Checkpoint) error {
+	was, is := c.Meta, t.job.Meta
+	for _, x := range []struct{ what, was, is string }{
+		{"world", was.Env, is.Env},
+		{"digest of the world", was.EnvDigest, is.EnvDigest},
+		{"agent", was.Algo, is.Algo},
+		{"configuration", string(was.Config), string(is.Config)},
+	} {
+		if x.was != x.is {
+			if strings.Contains(x.was, "\n") {
+				return fmt.Errorf("its %s is not that of the run", x.what)
+			}
+			return fmt.Errorf("its %s is %s, that of the run %s", x.what, x.was, x.is)
+		}
+	}
+	for _, x := range []struct{ what, was, is string }{{"mend", was.Tool, is.Tool}, {"Go", was.Go, is.Go}, {"CPU", was.CPU, is.CPU}} {
+		if x.was != x.is {
+			t.job.Log.Warn("resuming elsewhere than the run began: the last bits may differ", "what", x.what, "was", x.was, "is", x.is)
+		}
+	}
+	t.job.Meta.Tool, t.job.Meta.Go, t.job.Meta.CPU = was.Tool, was.Go, was.CPU
+	return nil
+}
+
+// announce says what is about to happen.
+func (t *training) announce() {
+	spec := t.vector.Spec()
+	fmt.Fprintf(t.err, "%s, digest %.12s, %d features, %d actions; %s, seed %d, %d steps in %d worlds\n",
+		spec.ID, spec.Digest, spec.ObsDim(), len(spec.Actions), t.config.Algo, t.config.Train.Seed, t.config.Train.Steps, t.config.Train.Envs)
+	t.factory.announce(t.err)
+}
+
+// evaluate judges the policy under training on its own set of held-out worlds.
+func (t *training) evaluate(ctx context.Context, p agents.Policy) (train.Evaluation, error) {
+	c := eval.Config{Episodes: t.config.Train.EvalEpisodes, Seed: periodicSeed(t.config)}
+	net := t.agent.Actor().Clone()
+	r, err := eval.Run(ctx, t.factory.of(evaluationSplit), []eval.Entry{{
+		Name: t.config.Algo, Kind: eval.Learned, New: greedy(net),
+	}}, c)
+	if err != nil {
+		return train.Evaluation{}, err
+	}
+	m := r.Policies[0].Metric(r.Objective)
+	return train.Evaluation{Mean: m.Mean, Lo: m.Lo, Hi: m.Hi}, nil
+}
+
+// periodicSeed chooses the worlds of the learning curve, others than those of
+// the final evaluation.
+func periodicSeed(c *configs.Run) uint64 {
+	return uint64(seed.Seed(c.Eval.Seed).Child("learning curve", 0))
+}
+
+// end evaluates, exports and reports a run that the loop has ended with err.
+func (t *training) end(ctx context.Context, err error, asJSON bool) error {
+	if err != nil {
+		if errors.Is(err, train.ErrInterrupted) {
+			fmt.Fprintf(t.err, "continue with: mend train --resume %s\n", t.job.Dir)
+		}
+		return err
+	}
+	r, err := t.finish(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return t.writeJSON(r)
+	}
+	return t.summarize(r)
+}
+
+// openRun reads the resolved configuration of a run.
+func openRun(dir string) (*configs.Run, []byte, error) {
+	path := filepath.Join(dir, "config.resolved.yaml")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, usagef("%s is no run: it has no config.resolved.yaml", dir)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := (&overrides{}).readData(path, data)
+	return c, bytes.Clone(data), err
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mend/checkpoints"
+	"mend/train"
+)
+
+// revisionOf is the revision of the source, where the build knows it.
+func revisionOf() string { return manifestOf().Revision }
+
+func manifestOf() train.Manifest {
+	return train.NewManifest(checkpoints.Meta{}, time.Time{})
+}
+
+func newVersion(s streams) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Say which mend this is",
+		Long:  "Say which mend this is.\n\n  mend version --json",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			m := manifestOf()
+			if asJSON {
+				return s.writeJSON(struct {
+					Schema   string `json:"schema"` // mend.version/v1
+					Tool     string `json:"tool"`
+					Revision string `json:"revision"`
+					Modified bool   `json:"modified"`
+					Go       string `json:"go"`
+					OS       string `json:"os"`
+					Arch     string `json:"arch"`
+					CPU      string `json:"cpu"`
+				}{"mend.version/v1", m.Tool, m.Revision, m.Modified, m.Go, m.OS, m.Arch, m.CPU})
+			}
+			_, err := fmt.Fprintf(s.out, "mend %s %s %s/%s\n", m.Tool, runtime.Version(), m.OS, m.Arch)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
+	return cmd
+}

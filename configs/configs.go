@@ -1,0 +1,162 @@
+package configs
+
+import (
+	"embed"
+	"fmt"
+	"path"
+	"strings"
+
+	"mend/agents/baseline"
+	"mend/agents/ppo"
+	"mend/configs/field"
+	"mend/env"
+	"mend/env/cluster"
+	"mend/eval"
+	"mend/train"
+)
+
+// Run is the configuration of one training run, and of the evaluations made of
+// it. It only nests the configurations of the packages.
+type Run struct {
+	Env       Env              `yaml:"env"`
+	Algo      string           `yaml:"algo"` // which agent; its section follows
+	PPO       *ppo.Config      `yaml:"ppo"`
+	Train     train.Config     `yaml:"train"`
+	Eval      eval.Config      `yaml:"eval"`
+	Baselines *baseline.Config `yaml:"baselines"` // worlds with a scenario only
+}
+
+// Env chooses a world. The scenario of that id is the default of Cluster.
+type Env struct {
+	ID      string          `yaml:"id"`
+	Cluster *cluster.Config `yaml:"cluster"` // worlds with a scenario only
+	Trace   *Trace          `yaml:"trace"`   // worlds that replay a trace only
+}
+
+// Trace chooses what a world replays.
+type Trace struct {
+	File string `yaml:"file"`
+	// Systems of the file to train and to evaluate on. Where both are empty,
+	// those that are large enough are dealt out in turn.
+	TrainSystems []string `yaml:"train_systems"`
+	EvalSystems  []string `yaml:"eval_systems"`
+}
+
+// Algos lists what Run.Algo may be.
+var Algos = []string{"ppo"}
+
+//go:embed scenarios/*.yaml
+var scenarioFiles embed.FS
+
+// Scenario is a registered world of env/cluster, as data.
+type Scenario struct {
+	ID      string          `yaml:"-"` // the file's name
+	Summary string          `yaml:"summary"`
+	Trace   bool            `yaml:"trace"` // whether it replays a trace
+	Cluster *cluster.Config `yaml:"cluster"`
+}
+
+// Scenarios returns all scenarios, sorted by id.
+func Scenarios() []Scenario {
+	const folder = "scenarios"
+	files, err := scenarioFiles.ReadDir(folder)
+	if err != nil {
+		panic(err) // embedded
+	}
+	var all []Scenario
+	for _, f := range files {
+		data, err := scenarioFiles.ReadFile(path.Join(folder, f.Name()))
+		if err != nil {
+			panic(err)
+		}
+		s, err := readScenario(f.Name(), data)
+		if err != nil {
+			panic(err) // a test reads them all
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func readScenario(name string, data []byte) (Scenario, error) {
+	c := cluster.DefaultConfig()
+	s := Scenario{ID: strings.TrimSuffix(name, ".yaml"), Cluster: &c}
+	source, err := Parse(name, data)
+	if err != nil {
+		return s, err
+	}
+	if err := source.Decode(&s); err != nil {
+		return s, err
+	}
+	var e field.Errors
+	e.Under("cluster", s.Cluster.Validate())
+	return s, source.Positioned(e.Err())
+}
+
+// Default is the configuration of a run on the world of that id, before a file
+// changes it.
+func Default(id string) Run {
+	p := ppo.DefaultConfig()
+	r := Run{Env: Env{ID: id}, Algo: Algos[0], PPO: &p, Train: train.DefaultConfig(), Eval: eval.DefaultConfig()}
+	for _, s := range Scenarios() {
+		if s.ID == id {
+			b := baseline.DefaultConfig()
+			r.Env.Cluster, r.Baselines = s.Cluster, &b
+			if s.Trace {
+				r.Env.Trace = &Trace{}
+			}
+		}
+	}
+	return r
+}
+
+// Read decodes a parsed file over the defaults of its world, which env.id
+// names, and validates the result. ids are the registered worlds. Complaints
+// are Errors, all at once.
+func Read(s *Source, ids []string) (*Run, error) {
+	id, ok := s.Lookup("env.id")
+	if !ok {
+		return nil, s.Positioned(field.Errors{{Path: "env.id", Message: "is missing, want one of " + strings.Join(ids, ", ")}})
+	}
+	known := false
+	for _, k := range ids {
+		known = known || k == id
+	}
+	if !known {
+		return nil, s.Positioned(field.Errors{{Path: "env.id", Message: "is an " + env.UnknownError{What: "environment", Name: id, Known: ids}.Error()}})
+	}
+	r, want := Default(id), Default(id)
+	if err := s.Decode(&r); err != nil {
+		return nil, err
+	}
+	var e field.Errors
+	absent := func(is, want bool, path string) {
+		if is && !want {
+			e = append(e, field.Error{Path: path, Message: "is given, want none: " + id + " has no use for it"})
+		} else if !is && want {
+			e = append(e, field.Error{Path: path, Message: "is null, want a mapping, or no such key"})
+		}
+	}
+	absent(r.Env.Cluster != nil, want.Env.Cluster != nil, "env.cluster")
+	absent(r.Env.Trace != nil, want.Env.Trace != nil, "env.trace")
+	absent(r.Baselines != nil, want.Baselines != nil, "baselines")
+	absent(r.PPO != nil, true, "ppo")
+	found := false
+	for _, a := range Algos {
+		found = found || a == r.Algo
+	}
+	e.Want(found, "algo", fmt.Sprintf("%q", r.Algo), strings.Join(Algos, " or "))
+	if len(e) == 0 {
+		if r.Env.Cluster != nil {
+			e.Under("env.cluster", r.Env.Cluster.Validate())
+			e.Under("baselines", r.Baselines.Validate())
+		}
+		e.Under("ppo", r.PPO.Validate())
+		e.Under("train", r.Train.Validate())
+		e.Under("eval", r.Eval.Validate())
+	}
+	if len(e) > 0 {
+		return nil, s.Positioned(e)
+	}
+	return &r, nil
+}

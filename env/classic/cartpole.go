@@ -1,0 +1,232 @@
+// Package classic holds control problems that other libraries publish too, so
+// that learners can be checked against known learning curves.
+//
+// Start with [NewCartPole] and [CartPole.Step]. Rendering, and the other
+// integrator and reset bounds that Gymnasium offers, are left out.
+package classic
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strings"
+
+	"mend/env"
+	"mend/env/seed"
+	"mend/env/state"
+)
+
+// Constants of Gymnasium's CartPole-v1: gymnasium/envs/classic_control/
+// cartpole.py, and max_episode_steps in gymnasium/envs/__init__.py. The model
+// is that of Barto, Sutton and Anderson, "Neuronlike adaptive elements that can
+// solve difficult learning control problems", IEEE SMC-13, 1983, without its
+// friction.
+const (
+	gravity        = 9.8 // m/s²
+	massCart       = 1.0 // kg
+	massPole       = 0.1 // kg
+	massTotal      = massCart + massPole
+	halfLength     = 0.5 // m, from the joint to the pole's centre of mass
+	poleMassLength = massPole * halfLength
+	pushForce      = 10.0 // N
+	interval       = 0.02 // s between decisions
+	positionLimit  = 2.4  // m; the episode terminates beyond it
+	// angleLimit is 12° in rad; beyond it the episode terminates. It is
+	// 12·2·π/360 as float64 arithmetic has it, one unit in the last place below
+	// the rounded exact value.
+	angleLimit = 0.20943951023931953
+	resetBound = 0.05 // every state variable starts within ±resetBound
+	stepLimit  = 500  // steps; the episode is truncated after that many
+)
+
+// Actions of CartPole.
+const (
+	PushLeft = iota
+	PushRight
+)
+
+var cartPoleSpec = env.Spec{
+	ID:     "CartPole-v1",
+	Digest: digest(cartPoleDefinition()),
+	Features: []env.Feature{
+		{Name: "cart_position", Unit: "m", Scale: 1},
+		{Name: "cart_velocity", Unit: "m/s", Scale: 1},
+		{Name: "pole_angle", Unit: "rad", Scale: 1},
+		{Name: "pole_angular_velocity", Unit: "rad/s", Scale: 1},
+	},
+	Actions: []string{PushLeft: "push_left", PushRight: "push_right"},
+}
+
+// cartPoleDefinition says all that the behaviour of CartPole depends on.
+func cartPoleDefinition() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, "CartPole-v1")
+	fmt.Fprintln(&b, "dynamics gymnasium cartpole.py float64 euler, observation float32")
+	fmt.Fprintln(&b, "reward 1 per step, last included")
+	fmt.Fprintln(&b, "reset uniform, seed.At(variable, 0)")
+	for _, c := range []struct {
+		name  string
+		value float64
+	}{
+		{"gravity", gravity},
+		{"mass_cart", massCart},
+		{"mass_pole", massPole},
+		{"half_length", halfLength},
+		{"push_force", pushForce},
+		{"interval", interval},
+		{"position_limit", positionLimit},
+		{"angle_limit", angleLimit},
+		{"reset_bound", resetBound},
+		{"step_limit", stepLimit},
+	} {
+		fmt.Fprintf(&b, "%s %x\n", c.name, c.value)
+	}
+	return b.String()
+}
+
+// digest is the hex SHA-256 of text.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// CartPole is Gymnasium's CartPole-v1: keep a pole upright on a cart by pushing
+// the cart left or right. The reward is 1 for every step, the last included;
+// an episode terminates where cart or pole leaves its limits and is truncated
+// after 500 steps. The initial states come from our own seeds, so an episode of
+// seed s is not Gymnasium's episode of seed s.
+type CartPole struct {
+	position        float64 // m
+	velocity        float64 // m/s
+	angle           float64 // rad, 0 is upright
+	angularVelocity float64 // rad/s
+	steps           int32   // since Reset
+	running         bool
+}
+
+// NewCartPole returns a CartPole that awaits Reset.
+func NewCartPole() *CartPole { return &CartPole{} }
+
+// Spec returns what a learner may know in advance.
+func (c *CartPole) Spec() *env.Spec { return &cartPoleSpec }
+
+// Reset draws each state variable uniformly from ±0.05, in its own unit. The
+// mask is not used.
+func (c *CartPole) Reset(s seed.Seed, obs []float32, _ []bool) {
+	draw := func(variable uint64) float64 {
+		return resetBound * (2*seed.Uniform(s.At(variable, 0)) - 1)
+	}
+	*c = CartPole{
+		position:        draw(0),
+		velocity:        draw(1),
+		angle:           draw(2),
+		angularVelocity: draw(3),
+		running:         true,
+	}
+	c.observe(obs)
+}
+
+// Step pushes the cart for one interval.
+//
+//	n  = (F + m_p·l·θ̇²·sin θ) / m
+//	θ̈  = (g·sin θ − n·cos θ) / (l·(4/3 − m_p·cos²θ/m))
+//	ẍ  = n − m_p·l·θ̈·cos θ / m
+//
+// followed by an explicit Euler step of all four variables, in the order of
+// evaluation of Gymnasium's cartpole.py. The conversions to float64 forbid the
+// compiler to fuse a product with a sum, which CPython does not do either;
+// sines may still differ between processor architectures in the last bit.
+func (c *CartPole) Step(action int, obs []float32, _ []bool) env.Outcome {
+	if !c.running {
+		panic("classic: CartPole-v1: Step before Reset or after the episode's end")
+	}
+	force := pushForce
+	switch action {
+	case PushLeft:
+		force = -pushForce
+	case PushRight:
+	default:
+		panic(fmt.Sprintf("classic: CartPole-v1: action %d, want 0 or 1", action))
+	}
+
+	sin, cos := math.Sincos(c.angle)
+	n := (force + float64(poleMassLength*(c.angularVelocity*c.angularVelocity)*sin)) / massTotal
+	angularAcceleration := (float64(gravity*sin) - float64(cos*n)) /
+		(halfLength * (4.0/3.0 - massPole*(cos*cos)/massTotal))
+	acceleration := n - poleMassLength*angularAcceleration*cos/massTotal
+
+	c.position += float64(interval * c.velocity)
+	c.velocity += float64(interval * acceleration)
+	c.angle += float64(interval * c.angularVelocity)
+	c.angularVelocity += float64(interval * angularAcceleration)
+	c.steps++
+
+	o := env.Outcome{
+		Reward:     1,
+		Elapsed:    1,
+		Terminated: !c.withinLimits(),
+		Truncated:  c.steps >= stepLimit,
+	}
+	c.running = !o.Terminated && !o.Truncated
+	c.observe(obs)
+	return o
+}
+
+func (c *CartPole) withinLimits() bool {
+	return math.Abs(c.position) <= positionLimit && math.Abs(c.angle) <= angleLimit
+}
+
+func (c *CartPole) observe(obs []float32) {
+	if len(obs) != 4 {
+		panic(fmt.Sprintf("classic: CartPole-v1: observation of length %d, want 4", len(obs)))
+	}
+	obs[0] = float32(c.position)
+	obs[1] = float32(c.velocity)
+	obs[2] = float32(c.angle)
+	obs[3] = float32(c.angularVelocity)
+}
+
+// AppendState appends the whole state to b.
+func (c *CartPole) AppendState(b []byte) []byte { return state.Append(b, c.fields) }
+
+// RestoreState reads what AppendState wrote.
+func (c *CartPole) RestoreState(b []byte) error {
+	err := state.Restore(b, c.fields)
+	if err == nil {
+		err = c.validate()
+	}
+	if err != nil {
+		c.running = false
+		return fmt.Errorf("classic: CartPole-v1: %w", err)
+	}
+	return nil
+}
+
+func (c *CartPole) fields(s *state.Codec) {
+	state.Value(s, &c.position)
+	state.Value(s, &c.velocity)
+	state.Value(s, &c.angle)
+	state.Value(s, &c.angularVelocity)
+	state.Value(s, &c.steps)
+	state.Value(s, &c.running)
+}
+
+// validate refuses states that no episode can be in.
+func (c *CartPole) validate() error {
+	for _, v := range []float64{c.position, c.velocity, c.angle, c.angularVelocity} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("state variable %v, want a finite number", v)
+		}
+	}
+	switch {
+	case c.steps < 0 || c.steps > stepLimit:
+		return fmt.Errorf("%d steps, want 0 to %d", c.steps, stepLimit)
+	case c.running && c.steps == stepLimit:
+		return fmt.Errorf("running after %d steps, want an end", c.steps)
+	case c.running && !c.withinLimits():
+		return fmt.Errorf("running at position %v m and angle %v rad, want at most %v and %v",
+			c.position, c.angle, positionLimit, angleLimit)
+	}
+	return nil
+}

@@ -1,0 +1,371 @@
+package env_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mend/env"
+	"mend/env/classic"
+	"mend/env/seed"
+	"mend/env/toy"
+)
+
+const root = seed.Seed(17)
+
+var worlds = map[string]func() env.Env{
+	"bandit":     func() env.Env { return toy.NewBandit() },
+	"chain":      func() env.Env { return toy.NewChain() },
+	"masked":     func() env.Env { return toy.NewMasked() },
+	"semimarkov": func() env.Env { return toy.NewSemiMarkov() },
+	"cartpole":   func() env.Env { return classic.NewCartPole() },
+}
+
+func newVector(t testing.TB, n int, newEnv func() env.Env) (*env.Vector, *env.TimeStep) {
+	t.Helper()
+	envs := make([]env.Env, n)
+	for i := range envs {
+		envs[i] = newEnv()
+	}
+	v, err := env.NewVector(root, envs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v, env.NewTimeStep(n, v.Spec())
+}
+
+// act draws a legal action for environment i at step k.
+func act(mask []bool, actions, i, k int) int {
+	for try := uint64(0); ; try++ {
+		a := seed.Below(root.Child("act", uint64(i)).At(uint64(k), try), actions)
+		if mask == nil || mask[a] {
+			return a
+		}
+	}
+}
+
+func actAll(t *env.TimeStep, s *env.Spec, actions []int, k int) {
+	for i := range actions {
+		actions[i] = act(t.MaskRow(i), len(s.Actions), i, k)
+	}
+}
+
+// single is the plain twin of one row of a Vector: one world, stepped and reset
+// by hand.
+type single struct {
+	e       env.Env
+	i       int
+	episode uint64
+
+	obs, finalObs   []float32
+	mask, finalMask []bool
+	out             env.Outcome
+	ended           bool
+}
+
+func newSingle(e env.Env, i int) *single {
+	x := &single{e: e, i: i, obs: make([]float32, e.Spec().ObsDim())}
+	if e.Spec().Masked {
+		x.mask = make([]bool, len(e.Spec().Actions))
+	}
+	x.reset()
+	return x
+}
+
+func (x *single) reset() {
+	x.e.Reset(root.Child("env", uint64(x.i)).Child("episode", x.episode), x.obs, x.mask)
+	x.episode++
+}
+
+func (x *single) step(k int) {
+	x.out = x.e.Step(act(x.mask, len(x.e.Spec().Actions), x.i, k), x.obs, x.mask)
+	x.ended = x.out.Terminated || x.out.Truncated
+	if x.ended {
+		x.finalObs = append(x.finalObs[:0], x.obs...)
+		x.finalMask = append(x.finalMask[:0], x.mask...)
+		x.reset()
+	}
+}
+
+// Every row of a Vector is what one world gives alone, whatever the number of
+// its neighbours: Obs and Mask are the new episode's within the step that ended
+// the old one, FinalObs and FinalMask the old one's last.
+func TestVectorRowsAreSingleWorlds(t *testing.T) {
+	for name, newEnv := range worlds {
+		for _, n := range []int{1, 2, 7} {
+			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
+				v, step := newVector(t, n, newEnv)
+				singles := make([]*single, n)
+				for i := range singles {
+					singles[i] = newSingle(newEnv(), i)
+				}
+				var endings []int // environments that Ended was called for in this step
+				v.Ended = func(i int, e env.Env) {
+					endings = append(endings, i)
+					defer func() {
+						if recover() == nil {
+							t.Errorf("Ended(%d) comes after the Reset: the world can be stepped", i)
+						}
+					}()
+					s := v.Spec()
+					obs := make([]float32, s.ObsDim())
+					e.Step(0, obs, step.MaskRow(i))
+				}
+				v.Reset(step)
+				for i, x := range singles {
+					if diff := cmp.Diff(x.obs, step.ObsRow(i)); diff != "" {
+						t.Fatalf("reset of row %d (-single +vector):\n%s", i, diff)
+					}
+				}
+				actions := make([]int, n)
+				ended := 0
+				for k := range 200 {
+					actAll(step, v.Spec(), actions, k)
+					endings = nil
+					v.Step(actions, step)
+					var want []int
+					for i, x := range singles {
+						x.step(k)
+						checkRow(t, step, i, k, x)
+						if x.ended {
+							want = append(want, i)
+							ended++
+						}
+					}
+					if diff := cmp.Diff(want, endings); diff != "" {
+						t.Fatalf("step %d: Ended called for (-want +got):\n%s", k, diff)
+					}
+				}
+				if ended < 3*n {
+					t.Errorf("only %d episodes ended in %d worlds", ended, n)
+				}
+			})
+		}
+	}
+}
+
+func checkRow(t *testing.T, step *env.TimeStep, i, k int, x *single) {
+	t.Helper()
+	got := env.Outcome{Reward: step.Reward[i], Elapsed: step.Elapsed[i], Terminated: step.Terminated[i], Truncated: step.Truncated[i]}
+	if got != x.out || step.Ended(i) != x.ended {
+		t.Fatalf("step %d, row %d: %+v, alone %+v", k, i, got, x.out)
+	}
+	if diff := cmp.Diff(x.obs, step.ObsRow(i)); diff != "" {
+		t.Fatalf("step %d, row %d, Obs (-single +vector):\n%s", k, i, diff)
+	}
+	if diff := cmp.Diff(x.mask, step.MaskRow(i)); diff != "" {
+		t.Fatalf("step %d, row %d, Mask (-single +vector):\n%s", k, i, diff)
+	}
+	if !x.ended {
+		return
+	}
+	w := len(x.obs)
+	if diff := cmp.Diff(x.finalObs, step.FinalObs[i*w:(i+1)*w]); diff != "" {
+		t.Fatalf("step %d, row %d, FinalObs (-single +vector):\n%s", k, i, diff)
+	}
+	if x.mask != nil {
+		w := len(x.mask)
+		if diff := cmp.Diff(x.finalMask, step.FinalMask[i*w:(i+1)*w]); diff != "" {
+			t.Fatalf("step %d, row %d, FinalMask (-single +vector):\n%s", k, i, diff)
+		}
+	}
+}
+
+// A second Reset starts the same history again.
+func TestVectorResetStartsOver(t *testing.T) {
+	v, step := newVector(t, 3, worlds["chain"])
+	actions := make([]int, 3)
+	var first []float32
+	for round := range 2 {
+		v.Reset(step)
+		var all []float32
+		for k := range 50 {
+			actAll(step, v.Spec(), actions, k)
+			v.Step(actions, step)
+			all = append(all, step.Obs...)
+		}
+		if round == 0 {
+			first = all
+		} else if diff := cmp.Diff(first, all); diff != "" {
+			t.Errorf("the second round differs:\n%s", diff)
+		}
+	}
+	for i := range 3 { // Reset must clear these
+		step.Reward[i], step.Elapsed[i], step.Terminated[i], step.Truncated[i] = 1, 1, true, true
+	}
+	v.Reset(step)
+	for i := range 3 {
+		if step.Reward[i] != 0 || step.Elapsed[i] != 0 || step.Ended(i) {
+			t.Errorf("row %d after Reset: reward %v, elapsed %v, ended %v", i, step.Reward[i], step.Elapsed[i], step.Ended(i))
+		}
+	}
+}
+
+// A Vector and its TimeStep saved at any step, amid episodes of unequal age,
+// continue bit for bit in new ones.
+func TestVectorRestore(t *testing.T) {
+	for name, newEnv := range worlds {
+		t.Run(name, func(t *testing.T) {
+			const n = 3
+			v, step := newVector(t, n, newEnv)
+			v.Reset(step)
+			actions := make([]int, n)
+			for k := range 120 {
+				if k%31 == 5 {
+					w, copied := newVector(t, n, newEnv)
+					if err := w.RestoreState(v.AppendState(nil)); err != nil {
+						t.Fatal(err)
+					}
+					if err := copied.RestoreState(step.AppendState(nil)); err != nil {
+						t.Fatal(err)
+					}
+					if diff := cmp.Diff(step, copied); diff != "" {
+						t.Fatalf("time step (-saved +restored):\n%s", diff)
+					}
+					if diff := cmp.Diff(v.AppendState(nil), w.AppendState(nil)); diff != "" {
+						t.Fatalf("saved again (-saved +restored):\n%s", diff)
+					}
+					v, step = w, copied // continue in the restored one
+				}
+				actAll(step, v.Spec(), actions, k)
+				v.Step(actions, step)
+			}
+			straight, want := newVector(t, n, newEnv)
+			straight.Reset(want)
+			for k := range 120 {
+				actAll(want, straight.Spec(), actions, k)
+				straight.Step(actions, want)
+			}
+			if diff := cmp.Diff(want.Obs, step.Obs); diff != "" {
+				t.Errorf("observations (-never stopped +restored):\n%s", diff)
+			}
+			if diff := cmp.Diff(straight.AppendState(nil), v.AppendState(nil)); diff != "" {
+				t.Errorf("states (-never stopped +restored):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRestoreErrors(t *testing.T) {
+	v, step := newVector(t, 2, worlds["bandit"])
+	v.Reset(step)
+	b := v.AppendState([]byte("head"))[len("head"):]
+	for n := range b {
+		if v.RestoreState(b[:n]) == nil {
+			t.Errorf("%d of %d bytes are accepted", n, len(b))
+		}
+	}
+	if err := v.RestoreState(append(b[:len(b):len(b)], 0)); err == nil {
+		t.Error("a byte too many is accepted")
+	}
+	bad := append([]byte(nil), b...)
+	bad[len(bad)-2] = 9 // the context of environment 1
+	err := v.RestoreState(bad)
+	if got, want := fmt.Sprint(err), "env: vector: environment 1: toy: Bandit-v0: context 9, want 0 to 2"; got != want {
+		t.Errorf("error %q, want %q", got, want)
+	}
+
+	b = step.AppendState(nil)
+	for n := range b {
+		err := step.RestoreState(b[:n])
+		if err == nil || !strings.HasPrefix(err.Error(), "env: time step: state: ") {
+			t.Errorf("time step: %d of %d bytes: error %v", n, len(b), err)
+		}
+	}
+	if err := env.NewTimeStep(3, v.Spec()).RestoreState(b); err == nil {
+		t.Error("a time step of 2 environments is restored into one of 3")
+	}
+}
+
+// Stepping, endings and resets included, allocates nothing.
+func TestVectorStepDoesNotAllocate(t *testing.T) {
+	for name, newEnv := range worlds {
+		v, step := newVector(t, 4, newEnv)
+		ended := 0
+		v.Ended = func(int, env.Env) { ended++ }
+		v.Reset(step)
+		actions := make([]int, 4)
+		k := 0
+		if n := testing.AllocsPerRun(300, func() {
+			actAll(step, v.Spec(), actions, k)
+			v.Step(actions, step)
+			k++
+		}); n != 0 {
+			t.Errorf("%s: %v allocations a step, want 0", name, n)
+		}
+		if ended == 0 {
+			t.Errorf("%s: no episode ended in %d steps", name, k)
+		}
+	}
+}
+
+func TestNewVectorErrors(t *testing.T) {
+	_, err := env.NewVector(root)
+	if got, want := fmt.Sprint(err), "env: a vector of no environments, want at least 1"; got != want {
+		t.Errorf("error %q, want %q", got, want)
+	}
+	_, err = env.NewVector(root, toy.NewChain(), toy.NewChain(), toy.NewBandit())
+	if got, want := fmt.Sprint(err), "env: environment 2 of the vector differs in its spec from environment 0"; got != want {
+		t.Errorf("error %q, want %q", got, want)
+	}
+}
+
+func TestVectorPanics(t *testing.T) {
+	v, step := newVector(t, 2, worlds["masked"])
+	v.Reset(step)
+	unmasked := env.NewTimeStep(2, v.Spec())
+	unmasked.Mask = nil
+	for _, x := range []struct {
+		name, want string
+		do         func()
+	}{
+		{"actions", "env: 1 actions for 2 environments", func() { v.Step([]int{0}, step) }},
+		{
+			"time step of another size", "env: time step of 3 environments with 12 features and 12 mask entries for 2 environments of Masked-v0",
+			func() { v.Step([]int{0, 0}, env.NewTimeStep(3, v.Spec())) },
+		},
+		{
+			"time step of another world", "env: time step of 2 environments with 10 features and 0 mask entries for 2 environments of Masked-v0",
+			func() { v.Reset(env.NewTimeStep(2, toy.NewChain().Spec())) },
+		},
+		{
+			"time step without masks", "env: time step of 2 environments with 8 features and 0 mask entries for 2 environments of Masked-v0",
+			func() { v.Reset(unmasked) },
+		},
+	} {
+		func() {
+			defer func() {
+				if got := fmt.Sprint(recover()); got != x.want {
+					t.Errorf("%s: panics with %q, want %q", x.name, got, x.want)
+				}
+			}()
+			x.do()
+		}()
+	}
+}
+
+// Rows are windows of the batch, of fixed capacity so that an append cannot
+// reach the next one.
+func TestTimeStepRows(t *testing.T) {
+	step := env.NewTimeStep(3, toy.NewMasked().Spec())
+	for i := range step.Obs {
+		step.Obs[i] = float32(i)
+		step.Mask[i] = i%5 == 0
+	}
+	if diff := cmp.Diff([]float32{4, 5, 6, 7}, step.ObsRow(1)); diff != "" {
+		t.Errorf("row 1 (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]bool{false, false, true, false}, step.MaskRow(2)); diff != "" {
+		t.Errorf("mask row 2 (-want +got):\n%s", diff)
+	}
+	_ = append(step.ObsRow(1), float32(math.NaN()))
+	if step.Obs[8] != 8 {
+		t.Errorf("appending to row 1 wrote %v into row 2", step.Obs[8])
+	}
+	if row := env.NewTimeStep(3, toy.NewChain().Spec()).MaskRow(0); row != nil {
+		t.Errorf("mask row of an unmasked world: %v, want nil", row)
+	}
+}

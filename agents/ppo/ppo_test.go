@@ -79,6 +79,29 @@ func TestResumeAtAnyStep(t *testing.T) {
 	}
 }
 
+// Between Observe and Update the rollout may be full.
+func TestResumeBeforeUpdate(t *testing.T) {
+	for name, world := range worlds {
+		p := newPlayer(t, small(), 3, 400, 5, world)
+		for range 31 {
+			p.step(t)
+		}
+		p.observe()
+		q := newPlayer(t, small(), 3, 400, 5, world)
+		if err := q.agent.RestoreState(p.agent.AppendState(nil)); err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range []*Agent{p.agent, q.agent} {
+			if m, err := a.Update(); m == nil || err != nil {
+				t.Fatalf("%s: no update: %v", name, err)
+			}
+		}
+		if !bytes.Equal(p.agent.AppendState(nil), q.agent.AppendState(nil)) {
+			t.Errorf("%s: the state differs after the update", name)
+		}
+	}
+}
+
 // Restoring into an agent with a history of its own must leave nothing of it.
 func TestRestoreReplacesHistory(t *testing.T) {
 	p := newPlayer(t, small(), 3, 400, 5, worlds["chain"])
@@ -242,6 +265,87 @@ func TestBootstrapsFromFinalObs(t *testing.T) {
 	}
 }
 
+// A minibatch holds what was recorded, with the log-probability under the mask
+// that the action was drawn with.
+func TestMinibatch(t *testing.T) {
+	for _, name := range []string{"masked", "cartpole"} {
+		const envs = 3
+		p := newPlayer(t, small(), envs, 4000, 5, worlds[name])
+		last := &p.agent.policy.Layers[1]
+		for i := range last.W {
+			last.W[i] *= 100 // far from uniform
+		}
+		var obs, logp []float32
+		var mask []bool
+		for range 16 {
+			obs, mask = append(obs, p.cur.Obs...), append(mask, p.cur.Mask...)
+			p.observe()
+			for i, a := range p.actions {
+				var s mlp.Scratch
+				out := p.agent.policy.Forward(1, p.next.ObsRow(i), &s)
+				var z float64
+				for j, x := range out {
+					if m := p.next.MaskRow(i); m == nil || m[j] {
+						z += math.Exp(float64(x))
+					}
+				}
+				logp = append(logp, float32(float64(out[a])-math.Log(z)))
+			}
+		}
+		p.agent.evaluate()
+		for k := range p.agent.adv {
+			p.agent.adv[k], p.agent.returns[k] = float32(k), float32(-k)
+		}
+		rows := []int32{7, 44, 0, 31}
+		b, err := p.agent.minibatch(rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dim, width := p.vector.Spec().ObsDim(), len(p.vector.Spec().Actions)
+		var v mlp.Scratch
+		values := p.agent.value.Forward(len(obs)/dim, obs, &v)
+		for i, row := range rows {
+			k := int(row)
+			if !slices.Equal(b.Obs[i*dim:(i+1)*dim], obs[k*dim:(k+1)*dim]) {
+				t.Errorf("%s: wrong observation in row %d", name, i)
+			}
+			if mask != nil && !slices.Equal(b.Mask[i*width:(i+1)*width], mask[k*width:(k+1)*width]) {
+				t.Errorf("%s: wrong mask in row %d", name, i)
+			}
+			if d := math.Abs(float64(b.OldLogProb[i] - logp[k])); d > 1e-6 {
+				t.Errorf("%s: log-probability %v in row %d, want %v", name, b.OldLogProb[i], i, logp[k])
+			}
+			if b.OldValue[i] != values[k] || b.Return[i] != float32(-k) || b.Action[i] != int(p.agent.rollout.action[k]) {
+				t.Errorf("%s: value %v, return %v, action %d in row %d", name, b.OldValue[i], b.Return[i], b.Action[i], i)
+			}
+		}
+		// (7, 44, 0, 31) less its mean 20.5, over its deviation.
+		deviation := math.Sqrt((13.5*13.5 + 23.5*23.5 + 20.5*20.5 + 10.5*10.5) / 3)
+		for i, want := range []float64{-13.5, 23.5, -20.5, 10.5} {
+			if math.Abs(float64(b.Advantage[i])-want/deviation) > 1e-6 {
+				t.Errorf("%s: advantage %v in row %d, want %v", name, b.Advantage[i], i, want/deviation)
+			}
+		}
+	}
+}
+
+// The first gradient of an update is taken at the policy that acted: the ratio
+// is exactly 1.
+func TestFirstRatioIsOne(t *testing.T) {
+	c := small()
+	c.MinibatchSize, c.Epochs = 48, 1
+	for name, world := range worlds {
+		p := newPlayer(t, c, 3, 4000, 5, world)
+		for range 3 {
+			for !p.step(t) {
+			}
+			if kl, clip := metric(t, p, "approx_kl"), metric(t, p, "clip_fraction"); kl != 0 || clip != 0 {
+				t.Errorf("%s: kl %v and clip fraction %v, want 0", name, kl, clip)
+			}
+		}
+	}
+}
+
 // Actions are drawn with the probabilities of the softmax, and never where the
 // mask forbids.
 func TestActSamplesThePolicy(t *testing.T) {
@@ -334,6 +438,33 @@ func TestNotFinite(t *testing.T) {
 		if got := p.agent.tensorName(i); got != want {
 			t.Errorf("tensor %d is called %q, want %q", i, got, want)
 		}
+	}
+}
+
+// An update that fails half way takes back the steps it took.
+func TestFailedUpdateIsTakenBack(t *testing.T) {
+	c := small()
+	c.LearningRate, c.MaxGradNorm = 1e38, 0
+	p := newPlayer(t, c, 3, 4000, 5, worlds["cartpole"])
+	for range 15 {
+		p.step(t)
+	}
+	p.observe()
+	before := make([][]float32, 0)
+	for _, x := range p.agent.tensors() {
+		before = append(before, slices.Clone(x))
+	}
+	_, err := p.agent.Update()
+	if err == nil || !strings.Contains(err.Error(), "update 1: epoch 1, minibatch 2: ") {
+		t.Fatalf("error %v, want one in the second minibatch", err)
+	}
+	for i, x := range p.agent.tensors() {
+		if !slices.Equal(x, before[i]) {
+			t.Errorf("%s changed", p.agent.tensorName(i))
+		}
+	}
+	if p.agent.learner.Solver.T != 0 || p.agent.updates != 0 {
+		t.Errorf("%d gradient steps and %d updates counted, want 0", p.agent.learner.Solver.T, p.agent.updates)
 	}
 }
 

@@ -43,19 +43,25 @@ func vector(t testing.TB, root seed.Seed, envs int, world func() env.Env) *env.V
 	return v
 }
 
+// observe takes one step of all environments without an update. Afterwards
+// p.next is the step before.
+func (p *player) observe() {
+	p.agent.Act(p.cur, p.actions)
+	p.vector.Step(p.actions, p.next)
+	p.agent.Observe(p.cur, p.actions, p.next)
+	p.cur, p.next = p.next, p.cur
+	p.steps += uint64(len(p.actions))
+}
+
 // step takes one step of all environments and reports whether it ended in an
 // update.
 func (p *player) step(t testing.TB) bool {
 	t.Helper()
-	p.agent.Act(p.cur, p.actions)
-	p.vector.Step(p.actions, p.next)
-	p.agent.Observe(p.cur, p.actions, p.next)
+	p.observe()
 	m, err := p.agent.Update()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cur, p.next = p.next, p.cur
-	p.steps += uint64(len(p.actions))
 	if m != nil {
 		p.metrics = m
 	}

@@ -16,7 +16,7 @@ import (
 type overrides struct {
 	file  string
 	set   []string
-	flags []flagOverride
+	flags []*flagOverride
 }
 
 // flagOverride is a flag that stands for one key.
@@ -32,8 +32,9 @@ func (o *overrides) bind(cmd *cobra.Command) {
 
 // flag binds a flag that stands for a key.
 func (o *overrides) flag(cmd *cobra.Command, name, path, help string) {
-	o.flags = append(o.flags, flagOverride{flag: name, path: path})
-	cmd.Flags().StringVar(&o.flags[len(o.flags)-1].value, name, "", help)
+	f := &flagOverride{flag: name, path: path}
+	o.flags = append(o.flags, f)
+	cmd.Flags().StringVar(&f.value, name, "", help)
 }
 
 // read reads the configuration: the file, if any, then the flags, over the

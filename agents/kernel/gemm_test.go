@@ -129,7 +129,7 @@ func TestRowDoesNotDependOnBatch(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, p := range []product{products[0], products[2]} {
 		for _, n := range []int{1, 2, 3, 8, 11, 64} {
-			const m, k = 11, 37
+			const m, k = 11, 300 // several blocks
 			a, b := normals(r, m*k), normals(r, k*n)
 			all, one := make([]float32, m*n), make([]float32, n)
 			p.run(m, n, k, a, b, all, false)

@@ -70,13 +70,17 @@ type Config struct {
 	Workers int `yaml:"-"`
 }
 
+// MaxEpisodes bounds Config.Episodes: the samples of every episode, policy and
+// metric are held until the end.
+const MaxEpisodes = 1_000_000
+
 // DefaultConfig evaluates on 100 episodes.
 func DefaultConfig() Config { return Config{Episodes: 100} }
 
 // Validate returns every complaint about c, as field.Errors.
 func (c Config) Validate() error {
 	var e field.Errors
-	e.Want(c.Episodes >= 1, "episodes", c.Episodes, "at least 1")
+	e.Want(c.Episodes >= 1 && c.Episodes <= MaxEpisodes, "episodes", c.Episodes, fmt.Sprintf("1 to %d", MaxEpisodes))
 	e.Want(c.Workers >= 0, "workers", c.Workers, "at least 0")
 	return e.Err()
 }

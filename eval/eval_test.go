@@ -466,7 +466,7 @@ func TestWrongUseIsRefused(t *testing.T) {
 		cfg     eval.Config
 		want    string
 	}{
-		{"no episodes", world, good, eval.Config{}, "episodes is 0, want at least 1"},
+		{"no episodes", world, good, eval.Config{}, "episodes is 0, want 1 to 1000000"},
 		{"negative workers", world, good, eval.Config{Episodes: 1, Workers: -1}, "workers is -1"},
 		{"no policies", world, nil, eval.Config{Episodes: 1}, "no policies"},
 		{"a name twice", world, append(good, good...), eval.Config{Episodes: 1}, `"a"`},

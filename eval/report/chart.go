@@ -20,7 +20,7 @@ const (
 	rowHeight  = 26.0
 	axisHeight = 42.0 // ticks and caption below a plot
 
-	letterWidth = 6.6 // of figures, with room to spare
+	letterWidth = 7.0 // of figures, with room to spare
 )
 
 // tick is one mark on an axis.
@@ -329,7 +329,7 @@ func newStack(r *eval.Result) *stack {
 			b.Figure = "–"
 		}
 		s.Bars = append(s.Bars, b)
-		s.Names = append(s.Names, p.Name)
+		s.Names = append(s.Names, strings.TrimPrefix(p.Name, "baseline:")) // the columns are narrow
 	}
 	legend := func(class string, m eval.MetricInfo) {
 		row := legendRow{Class: class, Name: partName(objective, m)}

@@ -57,7 +57,8 @@ type UnknownError struct {
 func (e UnknownError) Error() string {
 	best, distance := "", 4
 	for _, k := range e.Known {
-		if d := editDistance(strings.ToLower(e.Name), strings.ToLower(k)); d < distance {
+		// At most three edits, and half the name: of a short one little would be left.
+		if d := editDistance(strings.ToLower(e.Name), strings.ToLower(k)); d < distance && 2*d <= len(e.Name) {
 			best, distance = k, d
 		}
 	}

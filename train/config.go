@@ -54,7 +54,7 @@ func (c Config) Validate() error {
 	var e field.Errors
 	e.Want(c.Steps >= 1 && c.Steps <= maxSteps, "steps", c.Steps, "1 <= steps <= 1e12")
 	e.Want(c.Envs >= 1 && c.Envs <= 1<<16, "envs", c.Envs, "1 <= envs <= 65536")
-	e.Want(c.EvalEvery == 0 || c.EvalEpisodes >= 1, "eval_episodes", c.EvalEpisodes, "eval_episodes >= 1, or eval_every 0")
+	e.Want(c.EvalEvery == 0 || c.EvalEpisodes >= 1 && c.EvalEpisodes <= 1_000_000, "eval_episodes", c.EvalEpisodes, "1 <= eval_episodes <= 1e6, or eval_every 0")
 	e.Want(c.CheckpointEvery >= 0, "checkpoint_every", c.CheckpointEvery, "checkpoint_every >= 0")
 	e.Want(c.Keep >= 1, "keep", c.Keep, "keep >= 1")
 	return e.Err()

@@ -59,13 +59,18 @@ func NewDir(root, env, algo string, seed uint64, config []byte, now time.Time) (
 		if err != nil {
 			return "", fmt.Errorf("train: %w", err)
 		}
-		return dir, fill(dir, config)
+		if err := fill(dir, config); err != nil {
+			os.Remove(dir)
+			return "", err
+		}
+		return dir, nil
 	}
 }
 
 // UseDir makes dir the folder of a new run, for a caller who chose its name. It
 // refuses one that exists and is not empty.
 func UseDir(dir string, config []byte) error {
+	_, missing := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
@@ -76,14 +81,25 @@ func UseDir(dir string, config []byte) error {
 	if len(entries) > 0 {
 		return fmt.Errorf("train: folder %q is not empty (%s), want a new or empty one", dir, entries[0].Name())
 	}
-	return fill(dir, config)
+	err = fill(dir, config)
+	if err != nil && missing != nil {
+		os.Remove(dir)
+	}
+	return err
 }
 
-func fill(dir string, config []byte) error {
+// fill makes what a new run begins with, or leaves dir as it was.
+func fill(dir string, config []byte) (err error) {
 	for _, sub := range []string{checkpointsFolder, evalFolder} {
-		if err := os.Mkdir(filepath.Join(dir, sub), 0o777); err != nil {
+		sub := filepath.Join(dir, sub)
+		if err := os.Mkdir(sub, 0o777); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
+		defer func() {
+			if err != nil {
+				os.Remove(sub)
+			}
+		}()
 	}
 	if err := checkpoints.WriteFile(filepath.Join(dir, configFile), config); err != nil {
 		return fmt.Errorf("train: %w", err)

@@ -35,6 +35,9 @@ type Job struct {
 	// Evaluate judges the policy learned so far, every Config.EvalEvery steps;
 	// nil is never. It must not touch Vector or Agent.
 	Evaluate func(ctx context.Context, p agents.Policy) (Evaluation, error)
+	// Finish turns a run that has come to its end into its results, before the
+	// lock on Dir is given up; nil is nothing. Its error is that of the run.
+	Finish func(ctx context.Context, s Summary) error
 	// Log receives warnings; nil discards them. Progress receives a bar where
 	// it is a terminal, otherwise plain lines; nil is neither.
 	Log      *slog.Logger
@@ -116,7 +119,11 @@ func (j *Job) start(ctx context.Context, c *checkpoints.Checkpoint) (summary Sum
 	l.begin(time.Now())
 	err = l.run(ctx)
 	l.progress.stop(l.step, l.lastReturn)
-	return l.summary(), err
+	summary = l.summary()
+	if err == nil && j.Finish != nil {
+		err = j.Finish(ctx, summary)
+	}
+	return summary, err
 }
 
 // loop is a run in progress. What follows "saved" is in every checkpoint.

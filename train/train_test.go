@@ -650,7 +650,7 @@ func TestConfigValidate(t *testing.T) {
 		t.Error(err)
 	}
 	c := Config{EvalEvery: 1, CheckpointEvery: -1}
-	want := "steps is 0, want 1 <= steps <= 1e12; envs is 0, want 1 <= envs <= 65536; eval_episodes is 0, want eval_episodes >= 1, or eval_every 0; " +
+	want := "steps is 0, want 1 <= steps <= 1e12; envs is 0, want 1 <= envs <= 65536; eval_episodes is 0, want 1 <= eval_episodes <= 1e6, or eval_every 0; " +
 		"checkpoint_every is -1ns, want checkpoint_every >= 0; keep is 0, want keep >= 1"
 	if err := c.Validate(); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

@@ -86,9 +86,9 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	var e field.Errors
 	finite := func(x float64) bool { return x-x == 0 }
-	e.Want(c.RolloutSteps >= 1, "rollout_steps", c.RolloutSteps, "at least 1")
-	e.Want(c.MinibatchSize >= 1, "minibatch_size", c.MinibatchSize, "at least 1")
-	e.Want(c.Epochs >= 1, "epochs", c.Epochs, "at least 1")
+	e.Want(c.RolloutSteps >= 1 && c.RolloutSteps <= 1<<20, "rollout_steps", c.RolloutSteps, "1 to 1048576")
+	e.Want(c.MinibatchSize >= 1 && c.MinibatchSize <= 1<<20, "minibatch_size", c.MinibatchSize, "1 to 1048576")
+	e.Want(c.Epochs >= 1 && c.Epochs <= 1000, "epochs", c.Epochs, "1 to 1000")
 	e.Want(c.Gamma > 0 && c.Gamma <= 1, "gamma", c.Gamma, "0 < gamma <= 1")
 	e.Want(c.Lambda >= 0 && c.Lambda <= 1, "lambda", c.Lambda, "0 <= lambda <= 1")
 	e.Want(c.Clip > 0 && c.Clip < 1, "clip", c.Clip, "0 < clip < 1")
@@ -107,8 +107,9 @@ func (c *Config) Validate() error {
 	e.Want(c.LearningRateSchedule == Constant || c.LearningRateSchedule == Linear, "learning_rate_schedule",
 		fmt.Sprintf("%q", c.LearningRateSchedule), "constant or linear")
 	e.Want(c.AdamEps > 0 && finite(c.AdamEps), "adam_eps", c.AdamEps, "a finite number above 0")
+	e.Want(len(c.Hidden) <= 16, "hidden", fmt.Sprintf("%d layers", len(c.Hidden)), "at most 16")
 	for i, n := range c.Hidden {
-		e.Want(n >= 1, fmt.Sprintf("hidden.%d", i), n, "at least 1")
+		e.Want(n >= 1 && n <= 4096, fmt.Sprintf("hidden.%d", i), n, "1 to 4096")
 	}
 	a, err := mlp.ParseActivation(c.Activation)
 	e.Want(err == nil && a != mlp.Linear, "activation", fmt.Sprintf("%q", c.Activation), "tanh or relu")

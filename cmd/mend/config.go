@@ -13,7 +13,7 @@ func newConfig(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Make and check configurations",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newConfigInit(s), newConfigValidate(s))
@@ -29,7 +29,7 @@ func newConfigInit(s streams) *cobra.Command {
 
   mend config init --env RackBursts-v0 > mine.yaml
   mend train -c mine.yaml`,
-		Args: cobra.NoArgs,
+		Args: nothing,
 		RunE: func(*cobra.Command, []string) error {
 			if _, err := worlds().Find(id); err != nil {
 				return usage(err)
@@ -62,8 +62,12 @@ file:line:col, and the exit code is 2.
 			if err != nil {
 				return err
 			}
-			// What only building the world can tell.
+			// What only building the world can tell, with its trace if it
+			// names one.
 			spec, err := specOf(&c.Env)
+			if err == nil && c.Env.Trace != nil && c.Env.Trace.File != "" {
+				_, err = newFactory(&c.Env)
+			}
 			if err != nil {
 				return err
 			}

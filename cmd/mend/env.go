@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"strings"
 
@@ -17,7 +16,7 @@ func newEnv(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "env",
 		Short: "List, describe and check worlds, and read traces",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newEnvList(s), newEnvDescribe(s), newEnvCheck(s), newEnvTrace(s))
@@ -30,7 +29,7 @@ func newEnvList(s streams) *cobra.Command {
 		Use:   "list",
 		Short: "List the worlds",
 		Long:  "List the worlds.\n\n  mend env list",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE: func(*cobra.Command, []string) error {
 			type row struct {
 				ID      string `json:"id"`
@@ -56,7 +55,7 @@ func newEnvList(s streams) *cobra.Command {
 	return cmd
 }
 
-// worldOptions choose a world by an argument and the flags that configurations
+// worldOptions choose a world by an argument, and the flags that configurations
 // have.
 type worldOptions struct {
 	overrides
@@ -67,17 +66,13 @@ type worldOptions struct {
 func (o *worldOptions) bind(cmd *cobra.Command) {
 	o.overrides.bind(cmd)
 	cmd.Flags().BoolVar(&o.json, "json", false, "write one JSON object")
-	if err := cmd.Flags().MarkHidden("env"); err != nil { // the argument says it
-		panic(err)
-	}
 }
 
 func (o *worldOptions) factory(id string) (*factory, error) {
-	for i := range o.flags {
-		if o.flags[i].flag == "env" {
-			o.flags[i].value = id
-		}
+	if _, err := worlds().Find(id); err != nil {
+		return nil, usage(err)
 	}
+	o.flags = append(o.flags, &flagOverride{flag: "env", path: "env.id", value: id, text: true})
 	c, err := o.read()
 	if err != nil {
 		return nil, err
@@ -119,9 +114,12 @@ func newEnvDescribe(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "describe ID",
 		Short: "Describe what a policy sees and can do in a world",
-		Long:  "Describe what a policy sees and can do in a world.\n\n  mend env describe RackBursts-v0",
-		Args:  exactly(1, "one: the id of a world"),
-		RunE:  func(_ *cobra.Command, args []string) error { return runEnvDescribe(o, args[0]) },
+		Long: `Describe what a policy sees and can do in a world.
+
+  mend env describe RackBursts-v0
+  mend env describe Trace-v0 --trace failures.csv`,
+		Args: exactly(1, "one: the id of a world"),
+		RunE: func(_ *cobra.Command, args []string) error { return runEnvDescribe(o, args[0]) },
 	}
 	o.bind(cmd)
 	return cmd
@@ -139,7 +137,7 @@ func runEnvDescribe(o *worldOptions, id string) error {
 	spec := w.Spec()
 	d := worldDescription{
 		Schema: "mend.env/v1", ID: spec.ID, Digest: spec.Digest, Summary: f.entry.Summary, Masked: spec.Masked,
-		Gamma: spec.Gamma, Objective: spec.Objective, Actions: spec.Actions, Guards: spec.Guards,
+		Gamma: spec.Gamma, Objective: spec.Objective, Actions: spec.Actions, Guards: append([]env.Guard{}, spec.Guards...), Metrics: []metricInfo{},
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s: %s\ndigest %s\n", d.ID, d.Summary, d.Digest)
@@ -189,13 +187,13 @@ allocation; and so on. Exit code 3 if it does not.
 
   mend env check RackBursts-v0`,
 		Args: exactly(1, "one: the id of a world"),
-		RunE: func(cmd *cobra.Command, args []string) error { return runEnvCheck(cmd.Context(), o, args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error { return runEnvCheck(o, args[0]) },
 	}
 	o.bind(cmd)
 	return cmd
 }
 
-func runEnvCheck(_ context.Context, o *worldOptions, id string) error {
+func runEnvCheck(o *worldOptions, id string) error {
 	f, err := o.factory(id)
 	if err != nil {
 		return err

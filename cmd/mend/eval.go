@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,10 +37,15 @@ otherwise.
 
 The world is the one of the first run or policy unless --env or -c choose
 another.`,
-		RunE: func(cmd *cobra.Command, args []string) error { return runEval(cmd.Context(), o, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := withSignals(cmd.Context())
+			defer stop()
+			return runEval(ctx, o, args)
+		},
 		Args: cobra.ArbitraryArgs,
 	}
 	o.bind(cmd)
+	o.bindEnv(cmd)
 	o.flag(cmd, "episodes", "eval.episodes", "episodes of each policy, `N`")
 	o.flag(cmd, "seed", "eval.seed", "`SEED` that chooses the worlds")
 	cmd.Flags().StringVar(&o.baselines, "baselines", "all", "baselines to compare with: all, none or `a,b`")
@@ -48,16 +54,14 @@ another.`,
 }
 
 func runEval(ctx context.Context, o *evalOptions, args []string) error {
-	names := splitNames(o.baselines)
+	names, all := splitNames(o.baselines), o.baselines == "all"
 	var learned []*source
-	for _, arg := range args {
+	for i, arg := range args {
+		if slices.Contains(args[:i], arg) {
+			return usagef("%s is given twice, want it once", arg)
+		}
 		if name, ok := strings.CutPrefix(arg, "baseline:"); ok {
-			if names != nil {
-				names = append(names, name)
-			}
-			if err := known(name); err != nil {
-				return err
-			}
+			names = append(names, name)
 			continue
 		}
 		s, err := openPolicy(arg)
@@ -66,36 +70,42 @@ func runEval(ctx context.Context, o *evalOptions, args []string) error {
 		}
 		learned = append(learned, s)
 	}
-	for _, name := range names {
-		if err := known(name); err != nil {
-			return err
+	for i, name := range names {
+		if !slices.Contains(baseline.Names(), name) {
+			return usage(env.UnknownError{What: "baseline", Name: name, Known: baseline.Names()})
+		}
+		if slices.Contains(names[:i], name) {
+			return usagef("baseline:%s is given twice, want it once", name)
 		}
 	}
 	c, err := o.world(learned)
 	if err != nil {
 		return err
 	}
-	if names != nil && len(names) > 0 && c.Baselines == nil {
-		return usagef("%s has no baselines, want --baselines none", c.Env.ID)
+	if len(names) > 0 && c.Baselines == nil {
+		return usagef("%s has no baselines, want --baselines none, and no baseline:NAME", c.Env.ID)
+	}
+	if all {
+		names = baseline.Names()
 	}
 	f, err := newFactory(&c.Env)
 	if err != nil {
 		return err
 	}
-	f.announce(o.err)
+	f.announce(o.err, false)
 	w, err := f.env(evaluationSplit)
 	if err != nil {
 		return err
 	}
 	var entries []eval.Entry
 	for _, s := range learned {
-		if p := s.artifact.Provenance; p.EnvDigest != w.Spec().Digest {
-			fmt.Fprintf(o.err, "%s was trained in %s of digest %.12s, and is evaluated in %s of digest %.12s\n",
-				s.name, p.Env, p.EnvDigest, w.Spec().ID, w.Spec().Digest)
-		}
 		e, err := s.entry(w.Spec())
 		if err != nil {
 			return err
+		}
+		if p := s.artifact.Provenance; p.EnvDigest != w.Spec().Digest {
+			fmt.Fprintf(o.err, "%s was trained in %s of digest %.12s, and is evaluated in %s of digest %.12s\n",
+				s.name, p.Env, p.EnvDigest, w.Spec().ID, w.Spec().Digest)
 		}
 		entries = append(entries, e)
 	}
@@ -118,24 +128,10 @@ func runEval(ctx context.Context, o *evalOptions, args []string) error {
 	return err
 }
 
-func known(name string) error {
-	for _, n := range baseline.Names() {
-		if n == name {
-			return nil
-		}
-	}
-	return usage(env.UnknownError{What: "baseline", Name: name, Known: baseline.Names()})
-}
-
 // world is the configuration to evaluate in: that of -c, else that of the first
 // policy unless --env names another world, with all flags applied.
 func (o *evalOptions) world(learned []*source) (*configs.Run, error) {
-	id := ""
-	for _, f := range o.flags {
-		if f.flag == "env" {
-			id = f.value
-		}
-	}
+	id := o.value("env")
 	if o.file != "" || len(learned) == 0 {
 		return o.read()
 	}

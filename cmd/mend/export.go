@@ -38,7 +38,9 @@ func runExport(o *exportOptions, path string) error {
 	case o.format != "mend":
 		return usagef("format %q, want mend", o.format)
 	}
-	if _, err := os.Lstat(o.out); err == nil && !o.force {
+	if info, err := os.Lstat(o.out); err == nil && info.IsDir() {
+		return usagef("%s: is a folder, want a file to write", o.out)
+	} else if err == nil && !o.force {
 		return usagef("%s is there already, want another file, or --force", o.out)
 	}
 	s, err := openPolicy(path)

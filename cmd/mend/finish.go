@@ -19,48 +19,80 @@ import (
 	"mend/env"
 	"mend/eval"
 	"mend/eval/report"
+	"mend/train"
+)
+
+// What finish leaves in the folder of a run, and where checkpoints are.
+const (
+	evalFolder        = "eval"
+	evalFile          = "final.json"
+	policyFile        = "policy.mend"
+	reportFile        = "report.html"
+	checkpointsFolder = "checkpoints"
 )
 
 // finish evaluates the trained policy against every baseline, exports it, and
-// writes the report.
-func (t *training) finish(ctx context.Context) (*eval.Result, error) {
+// writes the report. Done again, it writes the same files again.
+func (t *training) finish(ctx context.Context, s train.Summary) error {
+	if err := t.tidy(); err != nil {
+		return err
+	}
 	entries := []eval.Entry{{Name: t.config.Algo, Kind: eval.Learned, New: greedy(t.agent.Actor())}}
-	entries = append(entries, baselines(t.config, t.vector.Spec(), nil)...)
+	entries = append(entries, baselines(t.config, t.vector.Spec(), baseline.Names())...)
 	fmt.Fprintf(t.err, "evaluating %d policies on %d held-out episodes\n", len(entries), t.config.Eval.Episodes)
 	r, err := eval.Run(ctx, t.factory.of(evaluationSplit), entries, t.config.Eval)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := checkpoints.WriteFile(filepath.Join(t.job.Dir, "eval", "final.json"), append(b, '\n')); err != nil {
-		return nil, err
+	if err := checkpoints.WriteFile(filepath.Join(t.job.Dir, evalFolder, evalFile), append(b, '\n')); err != nil {
+		return err
 	}
-	a := newArtifact(t.config, t.vector.Spec(), t.agent.Actor(), t.job.Meta, t.job.Dir)
+	m := t.job.Meta
+	m.Step, m.Update, m.Episode = s.Steps, s.Updates, s.Episodes
+	a := newArtifact(t.config, t.vector.Spec(), t.agent.Actor(), m, runName(t.job.Dir))
 	a.Evaluation = evaluationOf(r)
 	if err := a.Save(filepath.Join(t.job.Dir, policyFile)); err != nil {
-		return nil, err
+		return err
 	}
-	return r, t.writeReport(r)
+	t.result = r
+	return t.writeReport(r, s.Steps)
 }
 
-const policyFile = "policy.mend"
+// tidy removes the temporary files of a finish that was killed, and makes the
+// folder of the evaluation where somebody has removed it.
+func (t *training) tidy() error {
+	folder := filepath.Join(t.job.Dir, evalFolder)
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	for _, path := range []string{
+		filepath.Join(folder, evalFile), filepath.Join(t.job.Dir, policyFile), filepath.Join(t.job.Dir, reportFile),
+	} {
+		left, err := filepath.Glob(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*"))
+		if err != nil {
+			continue // a pattern's character in the path: they stay
+		}
+		for _, l := range left {
+			os.Remove(l)
+		}
+	}
+	return nil
+}
 
 // greedy makes policies that act by net.
 func greedy(net *mlp.Net) func() (agents.Policy, error) {
 	return func() (agents.Policy, error) { return mlp.NewGreedy(net), nil }
 }
 
-// baselines are the entries of the named baselines, all where names is nil;
-// none in worlds that have none.
+// baselines are the entries of the named baselines, none in worlds that have
+// none.
 func baselines(c *configs.Run, spec *env.Spec, names []string) []eval.Entry {
 	if c.Baselines == nil {
 		return nil
-	}
-	if names == nil {
-		names = baseline.Names()
 	}
 	var entries []eval.Entry
 	for _, name := range names {
@@ -72,18 +104,16 @@ func baselines(c *configs.Run, spec *env.Spec, names []string) []eval.Entry {
 	return entries
 }
 
-// newArtifact is the policy that acts by net, with what it needs to know.
+// newArtifact is the policy that acts by net, with what it needs to know. Run is
+// the name of the run that it comes from, m how far that had come.
 func newArtifact(c *configs.Run, spec *env.Spec, net *mlp.Net, m checkpoints.Meta, run string) *policy.Artifact {
 	a := &policy.Artifact{
 		Features: spec.Features, Actions: spec.Actions, Masked: spec.Masked, Guards: spec.Guards,
 		Net: net.Clone(),
 		Provenance: policy.Provenance{
-			Env: m.Env, EnvDigest: m.EnvDigest, Run: filepath.Base(filepath.Clean(run)), Algo: m.Algo, Seed: m.Seed,
+			Env: m.Env, EnvDigest: m.EnvDigest, Run: run, Algo: m.Algo, Seed: m.Seed,
 			Steps: m.Step, Tool: m.Tool, Revision: revisionOf(), Go: m.Go, CPU: m.CPU,
 		},
-	}
-	if m.Step == 0 {
-		a.Provenance.Steps = c.Train.Steps
 	}
 	if c.Baselines != nil {
 		a.Fallback = policy.Fallback{Name: "hdfs", Parameters: map[string]float64{"timeout_seconds": c.Baselines.HDFS.Timeout.Seconds()}}
@@ -107,7 +137,7 @@ func evaluationOf(r *eval.Result) *policy.Evaluation {
 	return e
 }
 
-func (t *training) writeReport(r *eval.Result) error {
+func (t *training) writeReport(r *eval.Result, steps uint64) error {
 	metrics, err := os.Open(filepath.Join(t.job.Dir, "metrics.jsonl"))
 	if err != nil {
 		return err
@@ -119,10 +149,10 @@ func (t *training) writeReport(r *eval.Result) error {
 	}
 	m := t.job.Meta
 	d := report.Data{Result: r, Curve: curve, Facts: []report.Fact{
-		{Key: "run", Value: filepath.Base(filepath.Clean(t.job.Dir))},
+		{Key: "run", Value: runName(t.job.Dir)},
 		{Key: "agent", Value: m.Algo},
 		{Key: "training seed", Value: fmt.Sprint(m.Seed)},
-		{Key: "steps", Value: fmt.Sprint(t.config.Train.Steps)},
+		{Key: "steps", Value: fmt.Sprint(steps)},
 		{Key: "mend", Value: m.Tool},
 		{Key: "Go", Value: m.Go},
 		{Key: "CPU", Value: m.CPU},
@@ -141,7 +171,7 @@ func (t *training) writeReport(r *eval.Result) error {
 	if err := report.Write(&page, d); err != nil {
 		return err
 	}
-	return checkpoints.WriteFile(filepath.Join(t.job.Dir, "report.html"), page.Bytes())
+	return checkpoints.WriteFile(filepath.Join(t.job.Dir, reportFile), page.Bytes())
 }
 
 // summarize prints the result for people.
@@ -150,17 +180,20 @@ func (t *training) summarize(r *eval.Result) error {
 	if err := r.WriteTable(&b); err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "policy  %s\nreport  %s\n", filepath.Join(t.job.Dir, policyFile), filepath.Join(t.job.Dir, "report.html"))
+	fmt.Fprintf(&b, "policy  %s\nreport  %s\n", filepath.Join(t.job.Dir, policyFile), filepath.Join(t.job.Dir, reportFile))
 	_, err := t.out.Write(b.Bytes())
 	return err
 }
 
-// announce says what became of the trace.
-func (f *factory) announce(w io.Writer) {
+// announce says what became of the trace, and which of its systems are used.
+func (f *factory) announce(w io.Writer, training bool) {
 	if f.report == nil {
 		return
 	}
 	fmt.Fprintln(w, f.report)
 	x := f.recipe.env.Trace
-	fmt.Fprintf(w, "training on systems %s; evaluating on systems %s\n", strings.Join(x.TrainSystems, ", "), strings.Join(x.EvalSystems, ", "))
+	if training {
+		fmt.Fprintf(w, "training on systems %s; ", strings.Join(x.TrainSystems, ", "))
+	}
+	fmt.Fprintf(w, "evaluating on systems %s\n", strings.Join(x.EvalSystems, ", "))
 }

@@ -25,6 +25,9 @@ it reads and answers, its guards, and how it was evaluated.
   mend inspect RUN/checkpoints/step-000000100000.ckpt`,
 		Args: exactly(1, "one: a policy or a checkpoint file"),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := checkFile(args[0], "a policy or a checkpoint file"); err != nil {
+				return err
+			}
 			kind, err := fileKind(args[0])
 			if err != nil {
 				return err
@@ -42,7 +45,7 @@ it reads and answers, its guards, and how it was evaluated.
 func inspectPolicy(s streams, path string, asJSON bool) error {
 	a, err := policy.Load(path)
 	if err != nil {
-		return missing(err)
+		return err
 	}
 	if asJSON {
 		return s.writeJSON(a.Inspect())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,22 +20,42 @@ type overrides struct {
 	flags []*flagOverride
 }
 
-// flagOverride is a flag that stands for one key.
-type flagOverride struct{ flag, path, value string }
+// flagOverride is a flag that stands for one key. The value of one that is text
+// is taken as it is, that of another as YAML.
+type flagOverride struct {
+	flag, path, value string
+	text              bool
+}
 
+// bind binds the flags of every command that reads a configuration. Those that
+// take a world as an argument have no --env.
 func (o *overrides) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&o.file, "config", "c", "", "configuration `FILE`")
 	f.StringArrayVar(&o.set, "set", nil, "override one key of the configuration, `KEY=VALUE`, as often as wanted")
-	o.flag(cmd, "env", "env.id", "world, an `ID` of mend env list")
-	o.flag(cmd, "trace", "env.trace.file", "failure trace to replay, a `FILE`")
+	o.flag(cmd, "trace", "env.trace.file", "failure trace to replay, a `FILE`").text = true
+}
+
+func (o *overrides) bindEnv(cmd *cobra.Command) {
+	o.flag(cmd, "env", "env.id", "world, an `ID` of mend env list").text = true
 }
 
 // flag binds a flag that stands for a key.
-func (o *overrides) flag(cmd *cobra.Command, name, path, help string) {
+func (o *overrides) flag(cmd *cobra.Command, name, path, help string) *flagOverride {
 	f := &flagOverride{flag: name, path: path}
 	o.flags = append(o.flags, f)
 	cmd.Flags().StringVar(&f.value, name, "", help)
+	return f
+}
+
+// value is that of a flag, empty where it is not given.
+func (o *overrides) value(flag string) string {
+	for _, f := range o.flags {
+		if f.flag == flag {
+			return f.value
+		}
+	}
+	return ""
 }
 
 // read reads the configuration: the file, if any, then the flags, over the
@@ -43,8 +64,8 @@ func (o *overrides) read() (*configs.Run, error) {
 	name, data := "", []byte(nil)
 	if o.file != "" {
 		var err error
-		if data, err = os.ReadFile(o.file); err != nil {
-			return nil, missing(err)
+		if data, err = readFile(o.file, "a configuration"); err != nil {
+			return nil, err
 		}
 		name = o.file
 	}
@@ -60,7 +81,15 @@ func (o *overrides) readData(name string, data []byte) (*configs.Run, error) {
 		if f.value == "" {
 			continue
 		}
-		if err := s.Override(fmt.Sprintf("--%s %s", f.flag, f.value), f.path, f.value); err != nil {
+		value := f.value
+		if f.text {
+			quoted, err := json.Marshal(value)
+			if err != nil {
+				return nil, err
+			}
+			value = string(quoted) // which is YAML too
+		}
+		if err := s.Override(fmt.Sprintf("--%s %s", f.flag, f.value), f.path, value); err != nil {
 			return nil, usage(err)
 		}
 	}
@@ -73,10 +102,35 @@ func (o *overrides) readData(name string, data []byte) (*configs.Run, error) {
 	return r, usage(err)
 }
 
-// missing makes a file that is not there a mistake of the command line.
-func missing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return usage(err)
+// readFile reads a file that the command line names.
+func readFile(path, want string) ([]byte, error) {
+	if err := checkFile(path, want); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(path)
+	return data, bare(path, err)
+}
+
+// checkFile makes a file that is not there, or is a folder, a mistake of the
+// command line. Want says what it should be.
+func checkFile(path, want string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return usagef("%s: no such file, want %s", path, want)
+	case err != nil:
+		return bare(path, err)
+	case info.IsDir():
+		return usagef("%s: is a folder, want %s", path, want)
+	}
+	return nil
+}
+
+// bare is a file error that opens with the path instead of the operation.
+func bare(path string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return fmt.Errorf("%s: %w", path, p.Err)
 	}
 	return err
 }

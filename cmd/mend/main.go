@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 )
@@ -25,17 +26,23 @@ const (
 )
 
 // run executes one command line and returns the exit code.
-func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := withSignals(context.Background())
-	defer stop()
-	cmd := newRoot(stdout, stderr)
+func run(args []string, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if p := recover(); p != nil { // a bug, which must not look like exit code 2
+			fmt.Fprintf(stderr, "mend: internal error: %v\n%s", p, debug.Stack())
+			code = exitFailed
+		}
+	}()
+	keepWriteErrors()
+	out := &checkedWriter{w: stdout}
+	cmd := newRoot(out, stderr)
 	cmd.SetArgs(args)
-	err := cmd.ExecuteContext(ctx)
+	err := cmd.ExecuteContext(context.Background())
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return exitOK
-	}
-	if errors.Is(err, syscall.EPIPE) {
-		return exitFailed // whoever read us has gone: end quietly
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintf(stderr, "mend: %s\n", line)
@@ -52,6 +59,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// checkedWriter keeps the first error of w, also where the writer of a help
+// text drops it.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
 }
 
 // usageError is a command line or a configuration that is wrong.
@@ -74,10 +96,19 @@ type checkError struct{ error }
 // signalError is the signal that ended the command.
 type signalError syscall.Signal
 
-func (e signalError) Error() string { return syscall.Signal(e).String() }
+func (e signalError) Error() string {
+	switch syscall.Signal(e) {
+	case syscall.SIGINT:
+		return "stopped by SIGINT"
+	case syscall.SIGTERM:
+		return "stopped by SIGTERM"
+	}
+	return "stopped by signal: " + syscall.Signal(e).String()
+}
 
 // withSignals returns a context that SIGINT or SIGTERM cancels with the signal
-// as its cause; the second one ends the program at once.
+// as its cause; the second one ends the program at once. It is for commands
+// that watch their context; signals end the others as they end any program.
 func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
@@ -87,10 +118,9 @@ func withSignals(parent context.Context) (context.Context, func()) {
 		if !ok {
 			return
 		}
-		number := s.(syscall.Signal)
-		cancel(signalError(number))
-		if _, ok := <-signals; ok {
-			os.Exit(exitSignals + int(number))
+		cancel(signalError(s.(syscall.Signal)))
+		if s, ok = <-signals; ok {
+			os.Exit(exitSignals + int(s.(syscall.Signal)))
 		}
 	}()
 	return ctx, func() {

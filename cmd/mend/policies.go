@@ -31,12 +31,11 @@ type source struct {
 
 // openPolicy reads a run, a checkpoint or a policy file.
 func openPolicy(path string) (*source, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, missing(err)
-	}
-	if info.IsDir() {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return openRunPolicy(path)
+	}
+	if err := checkFile(path, "a run, a checkpoint or a policy file"); err != nil {
+		return nil, err
 	}
 	switch kind, err := fileKind(path); {
 	case err != nil:
@@ -69,7 +68,7 @@ func openRunPolicy(dir string) (*source, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	path, c, _, err := checkpoints.Latest(filepath.Join(dir, "checkpoints"))
+	path, c, _, err := checkpoints.Latest(filepath.Join(dir, checkpointsFolder))
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +97,27 @@ func fromCheckpoint(name, path string, c *checkpoints.Checkpoint) (*source, erro
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &source{
-		name: name, artifact: newArtifact(r, spec, agent.Actor(), c.Meta, filepath.Dir(filepath.Dir(path))),
+		name: name, artifact: newArtifact(r, spec, agent.Actor(), c.Meta, runOf(path)),
 		config: c.Meta.Config, from: path,
 	}, nil
+}
+
+// runOf is the name of the run that a checkpoint lies in, empty where it lies
+// elsewhere.
+func runOf(checkpoint string) string {
+	path, err := filepath.Abs(checkpoint)
+	if err != nil || filepath.Base(filepath.Dir(path)) != checkpointsFolder {
+		return ""
+	}
+	return runName(filepath.Dir(filepath.Dir(path)))
+}
+
+// runName is the name of a run's folder, also where dir is ".".
+func runName(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return filepath.Base(dir)
 }
 
 // specOf is the spec of a world, without the trace that it may replay.
@@ -127,7 +144,7 @@ func specOf(c *configs.Env) (*env.Spec, error) {
 func fileKind(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", missing(err)
+		return "", bare(path, err)
 	}
 	defer f.Close()
 	head := make([]byte, len(checkpoints.Magic))
@@ -140,20 +157,21 @@ func fileKind(path string) (string, error) {
 // entry is the source as something to evaluate in a world of that spec.
 func (s *source) entry(spec *env.Spec) (eval.Entry, error) {
 	if err := s.artifact.Check(spec); err != nil {
-		return eval.Entry{}, fmt.Errorf("%s: %w", s.name, err)
+		return eval.Entry{}, usagef("%s: %w", s.name, err)
 	}
 	return eval.Entry{Name: s.name, Kind: eval.Learned, New: func() (agents.Policy, error) {
 		return s.artifact.Policy(), nil
 	}}, nil
 }
 
-// splitNames cuts "a,b" into names; "all" is nil, "none" is no name.
+// splitNames cuts "a,b" into names; "all" and "none" are no names.
 func splitNames(s string) []string {
-	switch s {
-	case "all":
+	if s == "all" || s == "none" {
 		return nil
-	case "none", "":
-		return []string{}
 	}
-	return strings.Split(s, ",")
+	names := strings.Split(s, ",")
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+	}
+	return names
 }

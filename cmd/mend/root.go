@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"mend/env"
 )
 
 // streams are where a command reads nothing from and writes to: results to
@@ -46,14 +49,20 @@ well-known systems on the same failures, and exports them.
   mend eval RUN                             evaluate again, on other worlds
   mend env list                             the worlds
   mend config init --env RackBursts-v0      a configuration to start from`,
+		Version:       versionLine(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          nothing,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return refuseEmpty(cmd)
+		},
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelp())
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newTrain(s), newEval(s), newExport(s), newInspect(s), newEnv(s), newConfig(s), newVersion(s),
@@ -73,25 +82,94 @@ well-known systems on the same failures, and exports them.
 	return root
 }
 
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Say what a command does and how",
+		Long:  "Say what a command does and how.\n\n  mend help train",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return usage(err)
+			}
+			if len(rest) > 0 {
+				return unknownCommand(about, rest[0])
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// flagError names the flag that was probably meant.
+func flagError(cmd *cobra.Command, err error) error {
+	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return usage(err)
+	}
+	var known []string
+	for _, f := range collect(cmd.Flags().VisitAll) {
+		known = append(known, "--"+f.Name)
+	}
+	return usagef("%w (see %s --help)", env.UnknownError{What: "flag", Name: "--" + name, Known: known}, cmd.CommandPath())
+}
+
+// collect gathers what visit visits.
+func collect[T any](visit func(func(T))) []T {
+	var all []T
+	visit(func(x T) { all = append(all, x) })
+	return all
+}
+
+// refuseEmpty refuses a flag given as "", as by a variable of a shell that is
+// not set, where that would pass for a flag that is not given.
+func refuseEmpty(cmd *cobra.Command) error {
+	for _, f := range collect(cmd.Flags().Visit) {
+		if f.Value.Type() == "string" && f.Value.String() == "" {
+			return usagef("--%s is empty, want a value, or no such flag", f.Name)
+		}
+	}
+	return nil
+}
+
 // usageForArgs makes complaints about positional arguments and unknown
 // commands usage errors, in the whole tree.
 func usageForArgs(c *cobra.Command) {
 	args := c.Args
 	if args == nil {
-		args = cobra.NoArgs
+		args = nothing
 	}
 	c.Args = func(cmd *cobra.Command, list []string) error {
-		if err := args(cmd, list); err != nil {
-			if cmd.HasSubCommands() && len(list) > 0 {
-				return usagef("unknown command %q for %q, see %s --help", list[0], cmd.CommandPath(), cmd.CommandPath())
-			}
-			return usage(err)
+		if cmd.HasSubCommands() && len(list) > 0 {
+			return unknownCommand(cmd, list[0])
 		}
-		return nil
+		return usage(args(cmd, list))
 	}
 	for _, sub := range c.Commands() {
 		usageForArgs(sub)
 	}
+}
+
+func unknownCommand(parent *cobra.Command, name string) error {
+	var known []string
+	for _, c := range parent.Commands() {
+		if c.IsAvailableCommand() {
+			known = append(known, c.Name())
+		}
+	}
+	if len(known) == 0 {
+		return usagef("%q has no command %q", parent.CommandPath(), name)
+	}
+	return usagef("%w (see %s --help)", env.UnknownError{What: "command", Name: name, Known: known}, parent.CommandPath())
+}
+
+// nothing refuses arguments.
+func nothing(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("argument %q for %q, want none", args[0], cmd.CommandPath())
+	}
+	return nil
 }
 
 // exactly is cobra.ExactArgs with a message that names what is wanted.

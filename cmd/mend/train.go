@@ -48,18 +48,21 @@ The run's folder, runs/<time>-<env>-<algo>-s<seed>-<hash> or --out, holds the
 resolved configuration, metrics.jsonl, checkpoints, the evaluation, the policy
 (policy.mend) and report.html. Ctrl-C writes a checkpoint and stops; --resume
 then ends in the same weights, bit for bit, as a run that was never stopped.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd.Context(), o) },
+		Args: nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := withSignals(cmd.Context())
+			defer stop()
+			return runTrain(ctx, o)
+		},
 	}
 	o.bind(cmd)
-	o.flag(cmd, "algo", "algo", "agent: "+strings.Join(configs.Algos, ", "))
+	o.bindEnv(cmd)
+	o.flag(cmd, "algo", "algo", "agent: "+strings.Join(configs.Algos, ", ")).text = true
 	o.flag(cmd, "steps", "train.steps", "environment steps to train, `N`")
 	o.flag(cmd, "seed", "train.seed", "`SEED` of worlds, exploration and first weights")
 	cmd.Flags().StringVar(&o.out, "out", "", "folder of the run, which must not exist or be empty (`DIR`)")
 	cmd.Flags().StringVar(&o.resume, "resume", "", "continue the run in folder `RUN`")
 	cmd.Flags().BoolVar(&o.json, "json", false, "write the evaluation as JSON")
-	cmd.MarkFlagsMutuallyExclusive("resume", "config")
-	cmd.MarkFlagsMutuallyExclusive("resume", "out")
 	return cmd
 }
 
@@ -81,27 +84,23 @@ func runTrain(ctx context.Context, o *trainOptions) error {
 	fmt.Fprintf(o.err, "run %s\n", t.job.Dir)
 	t.announce()
 	_, err = t.job.Run(ctx)
-	return t.end(ctx, err, o.json)
+	return t.end(err, o.json)
 }
 
 func resumeTrain(ctx context.Context, o *trainOptions) error {
-	for _, f := range o.flags {
-		if f.value != "" {
-			return usagef("--%s with --resume, want neither: a run keeps its configuration", f.flag)
-		}
-	}
-	if len(o.set) > 0 {
-		return usagef("--set with --resume, want neither: a run keeps its configuration")
+	if err := o.refuseWithResume(); err != nil {
+		return err
 	}
 	c, _, err := openRun(o.resume)
 	if err != nil {
 		return err
 	}
-	path, ckpt, skipped, err := checkpoints.Latest(filepath.Join(o.resume, "checkpoints"))
+	path, ckpt, skipped, err := checkpoints.Latest(filepath.Join(o.resume, checkpointsFolder))
 	for _, e := range skipped {
 		o.log().Warn("checkpoint passed over", "error", e)
 	}
-	if err != nil {
+	// Without any checkpoint the run was killed before its first step.
+	if err != nil && (len(skipped) > 0 || !errors.Is(err, fs.ErrNotExist)) {
 		return err
 	}
 	t, err := newTraining(c, o.streams)
@@ -109,13 +108,44 @@ func resumeTrain(ctx context.Context, o *trainOptions) error {
 		return err
 	}
 	t.job.Dir = o.resume
+	if err := t.completeFolder(); err != nil {
+		return err
+	}
+	if ckpt == nil {
+		fmt.Fprintf(o.err, "run %s, which has no checkpoint, from the start\n", o.resume)
+		t.announce()
+		_, err = t.job.Run(ctx)
+		return t.end(err, o.json)
+	}
 	if err := t.identify(ckpt); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	fmt.Fprintf(o.err, "run %s, resumed at step %d\n", o.resume, ckpt.Meta.Step)
 	t.announce()
 	_, err = t.job.Resume(ctx, ckpt)
-	return t.end(ctx, err, o.json)
+	return t.end(err, o.json)
+}
+
+// refuseWithResume refuses the flags that would change the run.
+func (o *trainOptions) refuseWithResume() error {
+	var given string
+	switch {
+	case o.file != "":
+		given = "config"
+	case o.out != "":
+		return usagef("--out with --resume, want one of them: a run keeps its folder")
+	case len(o.set) > 0:
+		given = "set"
+	}
+	for _, f := range o.flags {
+		if f.value != "" {
+			given = f.flag
+		}
+	}
+	if given != "" {
+		return usagef("--%s with --resume, want one of them: a run keeps its configuration", given)
+	}
+	return nil
 }
 
 // training is a run with everything that it is made of.
@@ -126,6 +156,7 @@ type training struct {
 	agent   agents.Agent
 	vector  *env.Vector
 	job     train.Job
+	result  *eval.Result // of finish
 }
 
 // newTraining joins world, agent and loop. Their seeds are children of
@@ -158,6 +189,7 @@ func newTraining(c *configs.Run, s streams) (*training, error) {
 		Vector:   t.vector,
 		Agent:    t.agent,
 		Evaluate: t.evaluate,
+		Finish:   t.finish,
 		Log:      s.log(),
 		Progress: s.err,
 		Meta: checkpoints.Meta{
@@ -184,12 +216,39 @@ func (t *training) newFolder(out string) error {
 	if out == "" {
 		t.job.Dir, err = train.NewDir("runs", t.config.Env.ID, t.config.Algo, t.config.Train.Seed, t.job.Meta.Config, now)
 	} else {
+		if err := checkOut(out); err != nil {
+			return err
+		}
 		t.job.Dir, err = out, train.UseDir(out, t.job.Meta.Config)
 	}
 	if err != nil {
 		return err
 	}
 	return train.WriteManifest(t.job.Dir, train.NewManifest(t.job.Meta, now))
+}
+
+// checkOut refuses what cannot become the folder of a new run. What it misses,
+// train.UseDir finds.
+func checkOut(out string) error {
+	info, err := os.Stat(out)
+	if err != nil {
+		return nil
+	}
+	if !info.IsDir() {
+		return usagef("--out %s: is a file, want a new or empty folder", out)
+	}
+	if list, err := os.ReadDir(out); err == nil && len(list) > 0 {
+		return usagef("--out %s: is not empty, want a new or empty folder, or --resume %s", out, out)
+	}
+	return nil
+}
+
+// completeFolder writes the manifest of a run that was killed before it could.
+func (t *training) completeFolder() error {
+	if _, err := os.Stat(filepath.Join(t.job.Dir, "manifest.json")); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return train.WriteManifest(t.job.Dir, train.NewManifest(t.job.Meta, time.Now()))
 }
 
 // identify refuses to continue another run than the one that c is of.
@@ -222,7 +281,7 @@ func (t *training) announce() {
 	spec := t.vector.Spec()
 	fmt.Fprintf(t.err, "%s, digest %.12s, %d features, %d actions; %s, seed %d, %d steps in %d worlds\n",
 		spec.ID, spec.Digest, spec.ObsDim(), len(spec.Actions), t.config.Algo, t.config.Train.Seed, t.config.Train.Steps, t.config.Train.Envs)
-	t.factory.announce(t.err)
+	t.factory.announce(t.err, true)
 }
 
 // evaluate judges the policy under training on its own set of held-out worlds.
@@ -245,22 +304,31 @@ func periodicSeed(c *configs.Run) uint64 {
 	return uint64(seed.Seed(c.Eval.Seed).Child("learning curve", 0))
 }
 
-// end evaluates, exports and reports a run that the loop has ended with err.
-func (t *training) end(ctx context.Context, err error, asJSON bool) error {
+// end prints the results of a run that has ended with err.
+func (t *training) end(err error, asJSON bool) error {
 	if err != nil {
-		if errors.Is(err, train.ErrInterrupted) {
-			fmt.Fprintf(t.err, "continue with: mend train --resume %s\n", t.job.Dir)
+		// In training or in the evaluation after it: either way there is a
+		// checkpoint.
+		if sig := signalError(0); errors.As(err, &sig) {
+			fmt.Fprintf(t.err, "continue with: mend train --resume %s\n", quoteForShell(t.job.Dir))
 		}
 		return err
 	}
-	r, err := t.finish(ctx)
-	if err != nil {
-		return err
-	}
 	if asJSON {
-		return t.writeJSON(r)
+		return t.writeJSON(t.result)
 	}
-	return t.summarize(r)
+	return t.summarize(t.result)
+}
+
+// quoteForShell quotes what a shell would not take as it is.
+func quoteForShell(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@%,=", r)
+	}
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // openRun reads the resolved configuration of a run.
@@ -270,8 +338,11 @@ func openRun(dir string) (*configs.Run, []byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, usagef("%s is no run: it has no config.resolved.yaml", dir)
 	}
+	if info, e := os.Stat(dir); e == nil && !info.IsDir() {
+		return nil, nil, usagef("%s is no run: it is a file, want the folder of a run", dir)
+	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, bare(path, err)
 	}
 	c, err := (&overrides{}).readData(path, data)
 	return c, bytes.Clone(data), err

@@ -18,16 +18,20 @@ func manifestOf() train.Manifest {
 	return train.NewManifest(checkpoints.Meta{}, time.Time{})
 }
 
+func versionLine() string {
+	return fmt.Sprintf("mend %s %s %s/%s", train.Tool(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func newVersion(s streams) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Say which mend this is",
 		Long:  "Say which mend this is.\n\n  mend version --json",
-		Args:  cobra.NoArgs,
+		Args:  nothing,
 		RunE: func(*cobra.Command, []string) error {
-			m := manifestOf()
 			if asJSON {
+				m := manifestOf()
 				return s.writeJSON(struct {
 					Schema   string `json:"schema"` // mend.version/v1
 					Tool     string `json:"tool"`
@@ -39,7 +43,7 @@ func newVersion(s streams) *cobra.Command {
 					CPU      string `json:"cpu"`
 				}{"mend.version/v1", m.Tool, m.Revision, m.Modified, m.Go, m.OS, m.Arch, m.CPU})
 			}
-			_, err := fmt.Fprintf(s.out, "mend %s %s %s/%s\n", m.Tool, runtime.Version(), m.OS, m.Arch)
+			_, err := fmt.Fprintln(s.out, versionLine())
 			return err
 		},
 	}

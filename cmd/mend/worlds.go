@@ -2,8 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
+	"slices"
 	"strings"
 
 	"mend/configs"
@@ -64,10 +63,7 @@ func newReplay(r recipe) (env.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, skipped, err := cluster.NewTrace(r.env.ID, *r.env.Cluster, t)
-	if err == nil && len(skipped) > 0 {
-		err = errors.New("cluster: " + strings.Join(skipped, "; "))
-	}
+	w, _, err := cluster.NewTrace(r.env.ID, *r.env.Cluster, t) // skips none: dealSystems has seen to that
 	return world(w, err)
 }
 
@@ -114,11 +110,10 @@ func newFactory(c *configs.Env) (*factory, error) {
 }
 
 func openTrace(path string) (*trace.Trace, *trace.Report, error) {
-	t, report, err := trace.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, usage(err)
+	if err := checkFile(path, "a failure trace"); err != nil {
+		return nil, nil, err
 	}
-	return t, report, err
+	return trace.Open(path)
 }
 
 // dealSystems fills in the systems to train and to evaluate on, where c names
@@ -127,11 +122,11 @@ func dealSystems(c *configs.Env, t *trace.Trace) error {
 	if len(c.Trace.TrainSystems) == 0 && len(c.Trace.EvalSystems) == 0 {
 		w, _, err := cluster.NewTrace(c.ID, *c.Cluster, t)
 		if err != nil {
-			return err
+			return usagef("%w; env.cluster.topology and horizon say what is wanted", err)
 		}
 		systems := w.Systems()
 		if len(systems) < 2 {
-			return fmt.Errorf("%s has one system that can be replayed, %s: want two, one to evaluate on, or env.trace.train_systems and eval_systems in the configuration",
+			return usagef("%s has one system that can be replayed, %s: want two, one of them to evaluate on, or env.trace.train_systems and eval_systems in the configuration",
 				t.Name, strings.Join(systems, ", "))
 		}
 		for i, s := range systems {
@@ -150,8 +145,21 @@ func dealSystems(c *configs.Env, t *trace.Trace) error {
 		if len(x.names) == 0 {
 			return usagef("env.trace.%s is empty, want names of systems, or both lists empty", x.key)
 		}
-		if _, err := t.Select(x.names); err != nil {
-			return usage(err)
+		sel, err := t.Select(x.names)
+		if err != nil {
+			return usagef("env.trace.%s: %w; where train_systems and eval_systems are both [], systems are dealt out", x.key, err)
+		}
+		_, skipped, err := cluster.NewTrace(c.ID, *c.Cluster, sel)
+		if err == nil && len(skipped) > 0 {
+			err = errors.New("cluster: " + strings.Join(skipped, "; "))
+		}
+		if err != nil {
+			return usagef("env.trace.%s: %w", x.key, err)
+		}
+	}
+	for _, name := range c.Trace.TrainSystems {
+		if slices.Contains(c.Trace.EvalSystems, name) {
+			return usagef("env.trace: system %s is in train_systems and in eval_systems, want it in one of them", name)
 		}
 	}
 	return nil

@@ -31,8 +31,9 @@ func (a axis) at(x float64) float64 {
 
 // newAxis is a linear axis over at least [lo, hi], widened to round ticks.
 func newAxis(lo, hi, r0, r1 float64, ticks int) (axis, []float64) {
-	if !(hi > lo) {
-		pad := math.Max(math.Abs(lo), 1) / 2
+	// A domain of a few ulps counts as one value: ticks could not tell it apart.
+	if size := math.Max(math.Abs(lo), math.Abs(hi)); !(hi-lo > 1e-9*size) {
+		pad := math.Max(size, 1) / 2
 		lo, hi = lo-pad, hi+pad
 	}
 	step := niceStep((hi - lo) / float64(ticks))

@@ -1,0 +1,182 @@
+package configs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"mend/configs/field"
+)
+
+// worlds are the ids that Read is given here: all scenarios and one world that
+// is none.
+func worlds() []string {
+	list := []string{"CartPole-v1"}
+	for _, s := range Scenarios() {
+		list = append(list, s.ID)
+	}
+	return list
+}
+
+// Every scenario reads, validates and says what it is.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("scenarios/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	all := Scenarios()
+	if len(all) != len(files) {
+		t.Errorf("%d scenarios of %d files", len(all), len(files))
+	}
+	for i, s := range all {
+		if filepath.Base(files[i]) != s.ID+".yaml" {
+			t.Errorf("scenario %d is %s, its file %s", i, s.ID, files[i])
+		}
+		if s.Summary == "" || strings.Contains(s.Summary, "\n") {
+			t.Errorf("%s: summary %q, want one line", s.ID, s.Summary)
+		}
+		if err := s.Cluster.Validate(); err != nil {
+			t.Errorf("%s: %v", s.ID, err)
+		}
+	}
+}
+
+// A scenario that is wrong says where.
+func TestScenarioRefused(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"summary: x\nclutser: {}\n", "X-v0.yaml:2:1: unknown key clutser, did you mean cluster?"},
+		{"cluster: {topology: {regions: 0}}\n", "X-v0.yaml:1:31: cluster.topology.regions is 0, want 1 to "},
+		{"cluster: {horizon: 3}\n", "X-v0.yaml:1:20: cluster.horizon "},
+	} {
+		_, err := readScenario("X-v0.yaml", []byte(c.text))
+		if err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %s", c.text, err, c.want)
+		}
+	}
+}
+
+// Every file in this folder is a configuration that its world takes.
+func TestFilesInThisFolder(t *testing.T) {
+	files, err := filepath.Glob("*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Parse(name, data)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if _, err := Read(s, worlds()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The default of every world, written out, reads back as it was.
+func TestDefaultReadsBack(t *testing.T) {
+	for _, id := range worlds() {
+		want := Default(id)
+		b, err := Encode(want)
+		if err != nil {
+			t.Errorf("%s: %v", id, err)
+			continue
+		}
+		s, err := Parse(id+".yaml", b)
+		if err != nil {
+			t.Errorf("%v in\n%s", err, b)
+			continue
+		}
+		got, err := Read(s, worlds())
+		if err != nil {
+			t.Errorf("%v in\n%s", err, b)
+			continue
+		}
+		again, err := Encode(*got)
+		if err != nil || string(again) != string(b) {
+			t.Errorf("%s: written out and read back it is\n%s%v, want\n%s", id, again, err, b)
+		}
+		if !reflect.DeepEqual(got.PPO, want.PPO) || !reflect.DeepEqual(got.Env.Cluster, want.Env.Cluster) || got.Train != want.Train || got.Eval != want.Eval {
+			t.Errorf("%s reads back as %+v, want %+v", id, got, want)
+		}
+		if (got.Env.Cluster == nil) != (id == "CartPole-v1") || (got.Env.Trace == nil) != (id != "Trace-v0") {
+			t.Errorf("%s has cluster %v and trace %v", id, got.Env.Cluster, got.Env.Trace)
+		}
+	}
+}
+
+// A default is of its own: changing one does not change the next.
+func TestDefaultsShareNothing(t *testing.T) {
+	a := Default("Steady-v0")
+	a.Env.Cluster.Topology.Regions = 7
+	a.PPO.Hidden[0] = 7
+	if b := Default("Steady-v0"); b.Env.Cluster.Topology.Regions == 7 || b.PPO.Hidden[0] == 7 {
+		t.Error("two defaults share memory")
+	}
+}
+
+// A section without content, as where all of it is commented out, is as none.
+func TestEmptySections(t *testing.T) {
+	s, err := Parse("r.yaml", []byte("env:\n  id: Steady-v0\n  cluster:\nppo:\ntrain:\nbaselines: null\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(s, worlds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := Default("Steady-v0"); !reflect.DeepEqual(*got, want) {
+		t.Errorf("%+v, want the defaults %+v", *got, want)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []string // one complaint each
+	}{
+		{"", []string{"r.yaml: env.id is missing, want one of "}},
+		{"env: {id: Nothing-v0}", []string{`r.yaml:1:11: env.id is an unknown environment "Nothing-v0", want one of `}},
+		{"env: {id: steady-v0}", []string{`r.yaml:1:11: env.id is an unknown environment "steady-v0", did you mean "Steady-v0"?`}},
+		{"env: {id: CartPole-v1, cluster: {}}", []string{"r.yaml:1:33: env.cluster is given, want none: "}},
+		{"env: {id: Steady-v0, trace: {file: x}}", []string{"r.yaml:1:29: env.trace is given, want none: "}},
+		{"env: {id: Steady-v0}\nalgo: sarsa", []string{`r.yaml:2:7: algo is "sarsa", want ppo`}},
+		{"env: {id: Steady-v0}\nppo: {clip: 2}\ntrain: {keep: 0}\neval: {episodes: 0}\nbaselines: {ceph: {grace: -1s}}",
+			[]string{"r.yaml:2:13: ppo.clip ", "r.yaml:3:15: train.keep ", "r.yaml:4:18: eval.episodes ", "r.yaml:5:27: baselines.ceph.grace "}},
+	} {
+		s, err := Parse("r.yaml", []byte(c.text))
+		if err != nil {
+			t.Errorf("%q: %v", c.text, err)
+			continue
+		}
+		_, err = Read(s, worlds())
+		if err == nil {
+			t.Errorf("%q is accepted", c.text)
+			continue
+		}
+		lines := strings.Split(err.Error(), "\n")
+		if len(lines) != len(c.want) {
+			t.Errorf("%q: %q, want %q", c.text, lines, c.want)
+			continue
+		}
+		for i, want := range c.want {
+			found := false
+			for _, line := range lines {
+				found = found || strings.HasPrefix(line, want)
+			}
+			if !found {
+				t.Errorf("%q: complaint %d: %q, want %s", c.text, i, lines, want)
+			}
+		}
+		if e := (field.Errors)(nil); errors.As(err, &e) {
+			t.Errorf("%q: complaints without a place: %v", c.text, e)
+		}
+	}
+}

@@ -71,24 +71,23 @@ type World struct {
 	zonesPerRegion, shards, width, wants int
 
 	// Constants in the units of the event loop.
-	horizon                   env.Time
-	heartbeat, timeout        env.Time
-	shardBytes                float64
-	nodeCopies                int32 // copies that a node has space for
-	tauHours, intervalHours   float64
-	pricePerCopyHour          float64
-	pricePerUnavailableHour   float64
-	pricePerLoss              float64
-	streamRate, zoneRate      float64 // bytes/s
-	timers                    timerIDs
-	seeds                     [processes]seed.Seed
-	beatSeed, placementSeed   seed.Seed
-	scriptSeed                seed.Seed
-	scriptSystem              int32            // which of script.systems is replayed,
-	scriptFrom                env.Time         // from when on,
-	scriptOffset              int32            // with which of its nodes in slot 0,
-	recorded                  [][]trace.Outage // and what then happens to each slot
-	lossDecay10m, lossDecay1h float64
+	horizon                 env.Time
+	heartbeat, timeout      env.Time
+	shardBytes              float64
+	nodeCopies              int32 // copies that a node has space for
+	tauHours, intervalHours float64
+	pricePerCopyHour        float64
+	pricePerUnavailableHour float64
+	pricePerLoss            float64
+	streamRate, zoneRate    float64 // bytes/s
+	timers                  timerIDs
+	seeds                   [processes]seed.Seed
+	beatSeed, placementSeed seed.Seed
+	scriptSeed              seed.Seed
+	scriptSystem            int32            // which of script.systems is replayed,
+	scriptFrom              env.Time         // from when on,
+	scriptOffset            int32            // with which of its nodes in slot 0,
+	recorded                [][]trace.Outage // and what then happens to each slot
 
 	// Episode.
 	started, ended bool
@@ -103,7 +102,8 @@ type World struct {
 
 	// Nodes.
 	nodeFlags  []uint8
-	lastBeat   []env.Time // while unreachable: when it was last heard
+	lastBeat   []env.Time // while down or unreachable: when it was last heard
+	upSince    []env.Time // truth, while up
 	asked      []uint16   // decisions about it since it became unreachable
 	flaps      []float64  // times it became unreachable, decaying over a week
 	flapsAt    []env.Time
@@ -140,7 +140,7 @@ type World struct {
 	unreachable      int32
 	declared         int32
 	racksUnreachable int32
-	reachableSpace   int32 // free copies on reachable nodes, less orders
+	reachableSpace   int64 // free copies on reachable nodes, less orders
 	orders           int32 // repairs ordered and not completed
 	losses10m        float64
 	losses1h         float64
@@ -171,7 +171,7 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 		horizon:   simulated(cfg.Horizon),
 		heartbeat: simulated(cfg.Monitor.Heartbeat), timeout: simulated(cfg.Monitor.Timeout),
 		shardBytes:              cfg.Data.ShardGB * 1e9,
-		nodeCopies:              int32(cfg.Data.NodeGB / cfg.Data.ShardGB),
+		nodeCopies:              cfg.Data.copiesPerNode(),
 		tauHours:                cfg.Reward.TimeConstant.Hours(),
 		intervalHours:           cfg.Reward.Interval.Hours(),
 		pricePerCopyHour:        cfg.Data.ShardGB * cfg.Prices.StoragePerGBMonth / 730,
@@ -209,7 +209,7 @@ func digest(cfg Config, sc *script) string {
 		Model  string
 		Config Config
 		Trace  string
-	}{"mend/env/cluster 1", cfg, sc.identity()})
+	}{"mend/env/cluster 2", cfg, sc.identity()})
 	if err != nil {
 		panic(err) // Validate has refused what JSON cannot hold
 	}
@@ -224,6 +224,7 @@ func (w *World) allocate() {
 	w.legal = make([]bool, len(actions))
 	w.nodeFlags = make([]uint8, n)
 	w.lastBeat = make([]env.Time, n)
+	w.upSince = make([]env.Time, n)
 	w.asked = make([]uint16, n)
 	w.flaps = make([]float64, n)
 	w.flapsAt = make([]env.Time, n)
@@ -275,6 +276,22 @@ func (w *World) OfferedDigest() uint64 { return w.offered }
 
 // Reset implements env.Env.
 func (w *World) Reset(s seed.Seed, obs []float32, mask []bool) {
+	w.begin(s)
+	// What happens before the first question belongs to no step.
+	w.ledger.startStep(0)
+	w.run()
+	if w.ended {
+		// Nothing happened that needs a decision. The one step that an episode
+		// must have is then a hold at its end.
+		w.ended = false
+		w.kind, w.subject = ShardsAtRisk, 0
+		w.q.set(w.timers.horizon, w.horizon)
+	}
+	w.observe(obs, mask)
+}
+
+// begin sets up the episode of seed s at time 0.
+func (w *World) begin(s seed.Seed) {
 	w.started, w.ended = true, false
 	w.now, w.offered = 0, 0
 	w.q.clear()
@@ -284,6 +301,7 @@ func (w *World) Reset(s seed.Seed, obs []float32, mask []bool) {
 
 	clear(w.nodeFlags)
 	clear(w.lastBeat)
+	fill(w.upSince, -w.heartbeat) // the beats just before the start were heard
 	clear(w.asked)
 	clear(w.flaps)
 	clear(w.flapsAt)
@@ -318,25 +336,17 @@ func (w *World) Reset(s seed.Seed, obs []float32, mask []bool) {
 	w.levels = [maxFactor + 2]int32{}
 	w.levels[0] = int32(w.shards)
 	w.unreachable, w.declared, w.racksUnreachable = 0, 0, 0
-	w.reachableSpace, w.orders = int32(w.nodes)*w.nodeCopies, 0
+	w.reachableSpace, w.orders = int64(w.nodes)*int64(w.nodeCopies), 0
 	w.losses10m, w.losses1h, w.lossesAt = 0, 0, 0
 
-	for s := range w.shards {
-		w.create(int32(s))
+	for s := range int32(w.shards) {
+		if w.create(s); int(w.believed[s]) < w.wants { // nodes are full
+			w.underSince[s] = 0
+			w.refresh(s)
+		}
 	}
 	w.q.set(w.timers.horizon, w.horizon)
 	w.firstFailures()
-	// What happens before the first question belongs to no step.
-	w.ledger.startStep(0)
-	w.run()
-	if w.ended {
-		// Nothing happened that needs a decision. The one step that an episode
-		// must have is then a hold at its end.
-		w.ended = false
-		w.kind, w.subject = ShardsAtRisk, 0
-		w.q.set(w.timers.horizon, w.horizon)
-	}
-	w.observe(obs, mask)
 }
 
 func fill[T any](s []T, v T) {
@@ -399,8 +409,10 @@ func (w *World) fire(id int32) bool {
 		w.rackOver(id - t.rackEnd)
 	case id < t.repair:
 		w.monitored(id - t.monitor)
-	case id < t.askNode:
+	case id < t.retry:
 		w.repaired(int(id - t.repair))
+	case id < t.askNode:
+		w.admit()
 	case id < t.askRisk:
 		w.kind, w.subject = NodeUnreachable, id-t.askNode
 		w.asked[w.subject] = min(w.asked[w.subject]+1, math.MaxUint16-1)
@@ -425,6 +437,7 @@ type timerIDs struct {
 	rackEnd int32            // by rack
 	monitor int32            // by node: falls silent for the timeout, or is heard again
 	repair  int32            // by zone: the next repair completes
+	retry   int32            // repairs that wait are tried again
 	askNode int32            // by node
 	askRisk int32            // by class
 	count   int32
@@ -447,6 +460,7 @@ func newTimerIDs(nodes, racks, zones, classes int) timerIDs {
 	t.rackEnd = take(racks)
 	t.monitor = take(nodes)
 	t.repair = take(zones)
+	t.retry = take(1)
 	t.askNode = take(nodes)
 	t.askRisk = take(classes)
 	t.count = next

@@ -44,6 +44,11 @@ type Data struct {
 	NodeGB            float64 `yaml:"node_gb" json:"node_gb"`                       // capacity of a node
 }
 
+// copiesPerNode is how many copies a node has space for.
+func (d Data) copiesPerNode() int32 {
+	return int32(min(d.NodeGB/d.ShardGB+1e-9, 1<<30))
+}
+
 // Outages is a process that makes its subject unreachable for a while: gaps
 // are exponential with mean MTTF (0: never), durations lognormal.
 type Outages struct {
@@ -128,8 +133,8 @@ type Limits struct {
 	// ZoneDeclaredShare is the largest share of a zone's nodes that may be
 	// declared dead at a time.
 	ZoneDeclaredShare float64 `yaml:"zone_declared_share" json:"zone_declared_share"`
-	// FreeSpace is the share of the believed reachable capacity that orders of
-	// repairs must leave free.
+	// FreeSpace is the share of the believed reachable capacity, less what is
+	// on order, below which nothing more may be ordered.
 	FreeSpace float64 `yaml:"free_space" json:"free_space"`
 }
 
@@ -211,7 +216,7 @@ func (c Config) Validate() error {
 	}
 	d := c.Data
 	e.Want(d.ShardsPerNode >= 1 && d.ShardsPerNode <= 10_000, "data.shards_per_node", d.ShardsPerNode, "1 to 10000")
-	e.Want(positive(d.ShardGB), "data.shard_gb", d.ShardGB, "a size > 0")
+	e.Want(d.ShardGB >= 1e-6 && d.ShardGB <= 1e6, "data.shard_gb", d.ShardGB, "1e-6 to 1e6")
 	e.Want(d.ReplicationFactor >= 1 && d.ReplicationFactor <= maxFactor, "data.replication_factor", d.ReplicationFactor, fmt.Sprintf("1 to %d", maxFactor))
 	e.Want(d.Quorum >= 1 && d.Quorum <= d.ReplicationFactor, "data.quorum", d.Quorum, "1 to data.replication_factor")
 	e.Want(positive(d.NodeGB), "data.node_gb", d.NodeGB, "a size > 0")
@@ -219,8 +224,9 @@ func (c Config) Validate() error {
 		e.Want(t.Racks() >= d.ReplicationFactor, "topology", fmt.Sprintf("%d racks", t.Racks()),
 			fmt.Sprintf("at least data.replication_factor, %d: no two copies share a rack", d.ReplicationFactor))
 		e.Want(float64(t.Nodes())*float64(d.ShardsPerNode) <= 100_000_000, "data.shards_per_node", d.ShardsPerNode, "at most 100000000 shards in all")
-		used := float64(d.ShardsPerNode*d.ReplicationFactor) * d.ShardGB
-		e.Want(used <= 0.9*d.NodeGB, "data.node_gb", d.NodeGB, fmt.Sprintf("at least %.0f, for the shards to fill no more than 90 %%", math.Ceil(used/0.9)))
+		copies := math.Ceil(float64(d.ShardsPerNode*d.ReplicationFactor) / 0.9)
+		e.Want(float64(d.copiesPerNode()) >= copies, "data.node_gb", d.NodeGB,
+			fmt.Sprintf("at least %g, %.0f shards, for copies to fill no more than 90 %%", copies*d.ShardGB, copies))
 	}
 	f := c.Failures
 	outages := func(path string, o Outages) {
@@ -248,9 +254,9 @@ func (c Config) Validate() error {
 	e.Want(m.RiskDelay >= 0 && m.RiskDelay <= time.Hour, "monitor.risk_delay", m.RiskDelay, "0 to 1h")
 	e.Want(m.HoldReview >= time.Minute, "monitor.hold_review", m.HoldReview, "at least 1m")
 	r := c.Repair
-	e.Want(positive(r.StreamMBps), "repair.stream_mbps", r.StreamMBps, "a rate > 0")
+	e.Want(r.StreamMBps >= 1e-3 && r.StreamMBps <= 1e9, "repair.stream_mbps", r.StreamMBps, "1e-3 to 1e9")
 	e.Want(r.FastFactor >= 1 && r.FastFactor <= 100, "repair.fast_factor", r.FastFactor, "1 to 100")
-	e.Want(positive(r.ZoneMBps), "repair.zone_mbps", r.ZoneMBps, "a rate > 0")
+	e.Want(r.ZoneMBps >= 1e-3 && r.ZoneMBps <= 1e9, "repair.zone_mbps", r.ZoneMBps, "1e-3 to 1e9")
 	e.Want(r.StreamsPerNode >= 1 && r.StreamsPerNode <= 100, "repair.streams_per_node", r.StreamsPerNode, "1 to 100")
 	p := c.Prices
 	for _, x := range []struct {

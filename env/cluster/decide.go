@@ -15,6 +15,8 @@ const (
 	Wait1h
 	Restart     // restart the node; ask again after 5 minutes
 	DeclareDead // give the node up, and order the repair of what it held
+	// Repairs go where their name says if a node there can take the copy, and
+	// elsewhere if none can.
 	RepairSlowSameZone
 	RepairSlowOtherZone
 	RepairSlowOtherRegion

@@ -20,19 +20,21 @@
 // asked when it is lost and again after each wait, and what to do about the
 // shards that have fewer believed live copies than wanted and no repair
 // ordered. Shards with equally many live copies, in one zone or several, with
-// or without a missing copy that may return, are one subject. Declaring a node dead orders the repair of what it held. If it
-// returns nonetheless, its copies count again, and repairs that have become
-// needless are cancelled.
+// or without a missing copy that may return, are one subject. Declaring a node
+// dead orders the repair of what it held. If it returns nonetheless, its copies
+// count again, and repairs that have become needless are cancelled.
 //
-// A repair needs a stream at its source and one at its destination. All
-// repairs into a zone share the zone's bandwidth (see zoneClock).
+// A repair needs a stream at its source and one at its destination, both
+// reachable, and waits for them. All repairs into a zone share the zone's
+// bandwidth (see zoneClock).
 //
 // # Randomness
 //
 // Every draw is a function of (seed, process, slot, ordinal), never of what
 // was drawn before: all policies are offered the same failures at the same
-// times, as [World.OfferedDigest] proves. A failure that strikes a node which
-// is dead or already down is offered without effect.
+// times, as [World.OfferedDigest] proves. A failure that strikes a dead node is
+// offered without effect; an outage that strikes a node already down prolongs
+// its outage or changes nothing.
 //
 // # Time and cost
 //

@@ -40,11 +40,10 @@ const (
 	drawCurable
 	drawReplacement
 	drawSize
-	drawNodes    // from here on one for each node of the rack: which are struck,
-	drawsOfNodes = 1 << 20
-	drawLoss     = 2 << 20 // which lose their data,
-	drawCures    = 3 << 20 // and which a restart would cure
-	drawOutage   = 4 << 20 // how long each is down
+	drawNodes            // from here on one for each node of the rack: which are struck,
+	drawLoss   = 2 << 20 // which lose their data,
+	drawCures  = 3 << 20 // which a restart would cure,
+	drawOutage = 4 << 20 // and how long each is down
 )
 
 func (w *World) seed(s seed.Seed) {
@@ -111,9 +110,11 @@ func (w *World) mttf(p process) float64 {
 	return f.Burst.MTTF.Hours()
 }
 
-// duration draws the length of an outage, at least a millisecond.
+// duration draws the length of an outage, at least a millisecond and short
+// enough to be added to the time.
 func (o *Outages) duration(bits uint64) env.Time {
-	return max(env.Millisecond, env.FromHours(o.Median.Hours()*math.Exp(o.Sigma*seed.Normal(bits))))
+	d := env.FromHours(o.Median.Hours() * math.Exp(o.Sigma*seed.Normal(bits)))
+	return min(max(env.Millisecond, d), env.Never/2)
 }
 
 // offer lets the failure of timer id strike, and sets the slot's next one.
@@ -217,6 +218,7 @@ func (w *World) replaced(n int32) {
 	w.q.cancel(w.timers.monitor + n)
 	w.forget(n)
 	w.nodeFlags[n] &^= nodeDead
+	w.upSince[n], w.lastBeat[n] = w.now, w.now
 	for r := w.head[n]; r != none; {
 		next := w.repNext[r] // what renew puts on n comes before r
 		s := r / int32(w.width)
@@ -301,11 +303,14 @@ func (w *World) nodeDown(n int32) {
 		}
 	}
 	w.abortFlowsOf(n)
+	if beat := w.beatBefore(n); beat >= w.upSince[n] {
+		w.lastBeat[n] = beat
+	} // else it was not up for long enough to be heard
 	id := w.timers.monitor + n
 	if w.nodeFlags[n]&nodeUnreachable != 0 {
 		w.q.cancel(id) // it will not be heard after all
-	} else if !w.q.pending(id) {
-		w.q.set(id, w.lastHeard(n)+w.timeout)
+	} else {
+		w.q.set(id, w.lastBeat[n]+w.timeout)
 	}
 }
 
@@ -316,6 +321,7 @@ func (w *World) nodeUp(n int32) {
 			w.setReadable(r/int32(w.width), +1)
 		}
 	}
+	w.upSince[n] = w.now
 	id := w.timers.monitor + n
 	beat := w.nextBeat(n)
 	if w.nodeFlags[n]&nodeUnreachable != 0 {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"math"
 
 	"mend/env"
 )
@@ -81,8 +82,8 @@ func (w *World) checkQueue() error {
 		w.kind == ShardsAtRisk && int(w.subject) >= max(1, classes(w.wants)) {
 		return fmt.Errorf("question of kind %d about subject %d", w.kind, w.subject)
 	}
-	if w.script != nil && (w.scriptSystem < 0 || int(w.scriptSystem) >= len(w.script.systems)) {
-		return fmt.Errorf("recorded system %d of %d", w.scriptSystem, len(w.script.systems))
+	if w.now < 0 || w.now > w.horizon || !w.ended && w.q.at[w.timers.horizon] != w.horizon {
+		return fmt.Errorf("it is %d and the episode ends at %d, want %d", w.now, w.q.at[w.timers.horizon], w.horizon)
 	}
 	for id, at := range w.q.at {
 		if at < w.now {
@@ -96,7 +97,8 @@ func (w *World) checkQueue() error {
 }
 
 func (w *World) checkNodes() error {
-	var unreachable, declared, racks, space int32
+	var unreachable, declared, racks int32
+	var space int64
 	rack, zone, zoneDeclared := make([]int32, w.racks), make([]int32, w.zones), make([]int32, w.zones)
 	records := 0
 	for n := range int32(w.nodes) {
@@ -110,8 +112,8 @@ func (w *World) checkNodes() error {
 			if held++; int(held) > len(w.repNode) {
 				return fmt.Errorf("node %d: its records form a ring", n)
 			}
-			if w.repState[r] == replicaRebuilding && !w.up(n) {
-				return fmt.Errorf("node %d is down and receives a repair", n)
+			if w.repState[r] == replicaRebuilding && (!w.up(n) || f&nodeUnreachable != 0) {
+				return fmt.Errorf("node %d is down or unreachable and receives a repair", n)
 			}
 			previous = r
 		}
@@ -128,7 +130,7 @@ func (w *World) checkNodes() error {
 				zoneDeclared[w.zoneOf(n)]++
 			}
 		} else {
-			space += w.nodeCopies - held
+			space += int64(w.nodeCopies - held)
 			if f&(nodeDeclared|nodeRestarted) != 0 || w.q.pending(w.timers.askNode+n) {
 				return fmt.Errorf("node %d is reachable and flagged or asked about", n)
 			}
@@ -236,7 +238,7 @@ func (w *World) checkShards() error {
 		if in >= 0 {
 			length[in]++
 		}
-		waiting := w.ordered[s] > active
+		waiting := w.ordered[s] > active && believed > 0
 		if queued := int(in) >= classes(w.wants); waiting != queued {
 			return fmt.Errorf("shard %d: %d ordered, %d in flight, in list %d", s, w.ordered[s], active, in)
 		}
@@ -262,6 +264,9 @@ func (w *World) checkShards() error {
 		if k < classes(w.wants) && n == 0 && w.q.pending(w.timers.askRisk+int32(k)) {
 			return fmt.Errorf("class %d is empty and will be asked about", k)
 		}
+		if k >= classes(w.wants) && n > 0 && !w.q.pending(w.timers.retry) {
+			return fmt.Errorf("%d shards of queue %d wait and will not be tried again", n, k)
+		}
 	}
 	return nil
 }
@@ -280,7 +285,7 @@ func (w *World) checkRepairs() error {
 		if r < 0 || int(r) >= len(w.repState) || src < 0 || int(src) >= w.nodes {
 			return fmt.Errorf("repair %d fills record %d from node %d", f, r, src)
 		}
-		if w.repState[r] != replicaRebuilding || w.repNode[r] != dst || !w.up(dst) || !w.up(src) {
+		if w.repState[r] != replicaRebuilding || w.repNode[r] != dst || !w.up(dst) || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
 			return fmt.Errorf("repair %d from node %d to %d fills record %d of state %d", f, src, dst, r, w.repState[r])
 		}
 		found := 0
@@ -294,6 +299,9 @@ func (w *World) checkRepairs() error {
 		if place := w.flows.place[f]; found != 1 || place < 0 || int(place) >= len(z.heap) || z.heap[place] != f {
 			return fmt.Errorf("repair %d uses %d streams of node %d and place %d", f, found, src, place)
 		}
+		if start, end := w.flows.start[f], w.flows.end[f]; !(start >= 0 && start <= end && end <= math.MaxFloat64) {
+			return fmt.Errorf("repair %d runs from %g to %g", f, start, end)
+		}
 		weights[zone] += w.weight(f)
 		inFlight[zone]++
 		if w.flows.fast[f] {
@@ -304,6 +312,9 @@ func (w *World) checkRepairs() error {
 	}
 	for zone := range w.clocks {
 		z := &w.clocks[zone]
+		if !(z.v >= 0 && z.v <= math.MaxFloat64) || z.at > w.now {
+			return fmt.Errorf("zone %d: its clock is %g at %d", zone, z.v, z.at)
+		}
 		if z.weight != weights[zone] || len(z.heap) != inFlight[zone] {
 			return fmt.Errorf("zone %d: weight %d in %d repairs, counted %d in %d", zone, weights[zone], inFlight[zone], z.weight, len(z.heap))
 		}

@@ -12,9 +12,9 @@ func (w *World) phase(n int32) env.Time {
 	return env.Time(seed.Below(w.beatSeed.At(uint64(n), 0), int(w.heartbeat)))
 }
 
-// lastHeard is the time of node n's last heartbeat before now. It may be
-// before the start of the episode.
-func (w *World) lastHeard(n int32) env.Time {
+// beatBefore is when node n last sent a heartbeat before now, if it was up
+// then. It may be before the start of the episode.
+func (w *World) beatBefore(n int32) env.Time {
 	since := (w.now - 1 - w.phase(n)) % w.heartbeat
 	if since < 0 {
 		since += w.heartbeat
@@ -23,7 +23,7 @@ func (w *World) lastHeard(n int32) env.Time {
 }
 
 // nextBeat is the time of node n's first heartbeat at or after now.
-func (w *World) nextBeat(n int32) env.Time { return w.lastHeard(n) + w.heartbeat }
+func (w *World) nextBeat(n int32) env.Time { return w.beatBefore(n) + w.heartbeat }
 
 // monitored is called when the monitor learns something of node n: that it has
 // been silent for the timeout, or that it is back.
@@ -43,7 +43,6 @@ func (w *World) lose(n int32) {
 	w.nodeFlags[n] |= nodeUnreachable
 	w.nodeFlags[n] &^= nodeRestarted
 	w.asked[n] = 0
-	w.lastBeat[n] = w.now - w.timeout
 	w.flaps[n] = decayed(w.flaps[n], w.now-w.flapsAt[n], 7*env.Day) + 1
 	w.flapsAt[n] = w.now
 	w.decayLosses()
@@ -56,7 +55,7 @@ func (w *World) lose(n int32) {
 	if int(w.rackUnreachable[rack]) == w.nodesPerRack {
 		w.racksUnreachable++
 	}
-	w.reachableSpace -= w.nodeCopies - w.held[n]
+	w.reachableSpace -= int64(w.nodeCopies - w.held[n])
 	for r := w.head[n]; r != none; r = w.repNext[r] {
 		if w.repState[r] == replicaLive {
 			s := r / int32(w.width)
@@ -64,6 +63,8 @@ func (w *World) lose(n int32) {
 			w.refresh(s)
 		}
 	}
+	// Repairs that began while it answered for less than a heartbeat.
+	w.abortFlowsOf(n)
 	w.q.set(w.timers.askNode+n, w.now)
 }
 
@@ -97,7 +98,7 @@ func (w *World) forget(n int32) {
 		w.declared--
 		w.zoneDeclared[w.zoneOf(n)]--
 	}
-	w.reachableSpace += w.nodeCopies - w.held[n]
+	w.reachableSpace += int64(w.nodeCopies - w.held[n])
 	w.q.cancel(w.timers.askNode + n)
 }
 
@@ -128,9 +129,7 @@ func (w *World) found(n int32) {
 			w.cancelOrder(s)
 		}
 		if w.believed[s] > wants {
-			w.drop(w.surplus(s, r))
-			// The dropped copy may be the next one of this node only if it is
-			// of the same shard, which no node holds twice.
+			w.drop(w.surplus(s, r)) // never next: no node holds a shard twice
 		}
 		w.refresh(s)
 		r = next
@@ -236,12 +235,17 @@ func (w *World) classOf(s int32) int8 {
 	return k.index()
 }
 
-// refresh moves shard s to the class that it now belongs to. A class that
-// gains a shard is asked about soon.
+// refresh moves shard s to the class that it now belongs to, or, where it
+// waits for repair, into or out of the queues. A class that gains a shard is
+// asked about soon.
 func (w *World) refresh(s int32) {
+	w.enqueue(s)
 	old, risks := w.lists.in[s], int8(classes(w.wants))
 	if old >= risks {
-		return // queued for repair
+		if w.believed[s] == 0 {
+			w.lists.remove(s)
+		}
+		return
 	}
 	k := w.classOf(s)
 	if k == old {

@@ -97,7 +97,7 @@ func (w *World) observe(obs []float32, mask []bool) {
 	raw[fNoCopy] = math.Log1p(float64(w.levels[0]))
 	raw[fBacklog] = math.Log1p(float64(w.orders) * w.shardBytes / (w.zoneRate * float64(w.zones)) / 3600)
 	if reachable := float64(w.nodes - int(w.unreachable)); reachable > 0 {
-		raw[fFreeSpace] = float64(w.reachableSpace-w.orders+w.ledger.slow+w.ledger.fast) / (reachable * float64(w.nodeCopies))
+		raw[fFreeSpace] = float64(w.reachableSpace-int64(w.orders-w.ledger.slow-w.ledger.fast)) / (reachable * float64(w.nodeCopies))
 	}
 	clear(w.legal)
 	w.legal[Hold] = true
@@ -196,7 +196,8 @@ func (w *World) guardRules() []env.Guard {
 	inf := float32(math.Inf(1))
 	// One node more must still be within the limit; half a node of slack keeps
 	// rounding out of it.
-	node := 1 / float64(w.nodesPerZone)
+	nodes := float64(w.nodesPerZone)
+	limit := math.Floor(w.cfg.Limits.ZoneDeclaredShare*nodes + 1e-9)
 	repairs := []string{"declare_dead"}
 	for a := RepairSlowSameZone; a < actionCount; a++ {
 		repairs = append(repairs, actions[a])
@@ -204,7 +205,7 @@ func (w *World) guardRules() []env.Guard {
 	return []env.Guard{
 		{
 			Name: "zone_declared_share", Feature: "zone_declared_share", Actions: []string{"declare_dead"},
-			Min: -inf, Max: float32(w.cfg.Limits.ZoneDeclaredShare - node/2),
+			Min: -inf, Max: float32((limit - 0.5) / nodes),
 		},
 		{Name: "free_space", Feature: "free_space", Actions: repairs, Min: float32(w.cfg.Limits.FreeSpace), Max: inf},
 	}

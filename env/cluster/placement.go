@@ -1,10 +1,18 @@
 package cluster
 
-import "mend/env/seed"
+import (
+	"math"
 
-// tries is how many nodes of a zone are looked at for a free stream; drawing
-// them keeps the cost independent of the zone's size.
-const tries = 32
+	"mend/env/seed"
+)
+
+// tries is how many nodes of a zone are looked at for a free stream, and
+// zoneTries of how many zones; drawing them keeps the cost independent of the
+// cluster's size.
+const (
+	tries     = 32
+	zoneTries = 8
+)
 
 // draws returns the random bits of shard s's next placement.
 func (w *World) draws(s int32) seed.Seed {
@@ -19,13 +27,15 @@ func (w *World) draws(s int32) seed.Seed {
 func (w *World) create(s int32) {
 	d := w.draws(s)
 	zone := seed.Below(d.At(0, 0), w.zones)
-	for i, missed := 0, 0; i < w.wants && missed < w.zones; zone = (zone + 1) % w.zones {
-		n := w.emptiest(s, zone, d.At(1, uint64(i+missed)))
+	missed := 0
+	for try := uint64(0); int(w.believed[s]) < w.wants && missed < w.zones; try++ {
+		n := w.emptiest(s, zone, d.At(1, try))
+		zone = (zone + 1) % w.zones
 		if n == none {
 			missed++
 			continue
 		}
-		i, missed = i+1, 0
+		missed = 0
 		w.link(w.freeRecord(s), n, replicaLive)
 		w.ledger.copies++
 		w.intact[s]++
@@ -35,7 +45,8 @@ func (w *World) create(s int32) {
 }
 
 // emptiest draws two eligible nodes of a zone and returns the one that holds
-// less ("the power of two choices"; Mitzenmacher, 2001), or none.
+// less ("the power of two choices"; Mitzenmacher, 2001), or none where the
+// zone has none. It looks at all nodes only where the draws find none.
 func (w *World) emptiest(s int32, zone int, bits uint64) int32 {
 	best := none
 	found := 0
@@ -46,6 +57,12 @@ func (w *World) emptiest(s int32, zone int, bits uint64) int32 {
 		}
 		found++
 		if best == none || w.held[n] < w.held[best] {
+			best = n
+		}
+	}
+	first := seed.Below(seed.Seed(bits).At(tries, 0), w.nodesPerZone)
+	for i := 0; i < w.nodesPerZone && best == none; i++ {
+		if n := int32(zone*w.nodesPerZone + (first+i)%w.nodesPerZone); w.eligible(s, n) {
 			best = n
 		}
 	}
@@ -72,7 +89,10 @@ func (w *World) eligible(s, n int32) bool {
 }
 
 // place chooses source and destination of the next repair of shard s, or
-// none, none where no streams or no eligible node are found.
+// none, none where no streams or no eligible node are found. It waits for a
+// stream in the zone that ranks first; it turns to the next one only where no
+// node of the zone can take the copy, such as where its racks are down or have
+// one each.
 func (w *World) place(s int32) (src, dst int32) {
 	d := w.draws(s)
 	// A zone or region to be relative to: that of the first live copy.
@@ -86,35 +106,20 @@ func (w *World) place(s int32) (src, dst int32) {
 	if origin < 0 {
 		return none, none
 	}
-	// Zones by the number of copies that they have; among equals from a drawn
-	// one on.
-	zone, fewest := -1, w.width+1
-	turn := seed.Below(d.At(0, 0), w.zones)
-	for i := range w.zones {
-		z := (turn + i) % w.zones
-		switch w.locality[s] {
-		case sameZone:
-			if z != origin {
-				continue
-			}
-		case otherZone:
-			if z == origin || w.regionOfZone(z) != w.regionOfZone(origin) {
-				continue
-			}
-		case otherRegion:
-			if w.regionOfZone(z) == w.regionOfZone(origin) {
-				continue
-			}
-		}
-		if c := w.copiesIn(s, z); c < fewest {
-			zone, fewest = z, c
-		}
-	}
 	dst = none
-	for t := uint64(0); t < tries && dst == none; t++ {
-		n := int32(zone*w.nodesPerZone + seed.Below(d.At(1, t), w.nodesPerZone))
-		if w.freeStream(w.flows.replica, n) && w.eligible(s, n) {
-			dst = n
+	turn, rank := seed.Below(d.At(0, 0), w.zones), -1
+	for try, busy := uint64(1), false; try <= zoneTries && dst == none && !busy; try++ {
+		var zone int
+		if zone, rank = w.nextZone(s, origin, turn, rank); zone < 0 {
+			break
+		}
+		for t := uint64(0); t < tries && dst == none; t++ {
+			n := int32(zone*w.nodesPerZone + seed.Below(d.At(try, t), w.nodesPerZone))
+			if free := w.freeStream(w.flows.replica, n); (free || !busy) && w.eligible(s, n) {
+				if busy = true; free {
+					dst = n
+				}
+			}
 		}
 	}
 	if dst == none {
@@ -135,6 +140,39 @@ func (w *World) place(s int32) (src, dst int32) {
 		return none, none
 	}
 	return src, dst
+}
+
+// nextZone is the zone of the lowest rank above after, and its rank; −1 where
+// there is none. Zones rank by whether they are what the order wants, then by
+// the number of copies that they have, then from zone turn on.
+func (w *World) nextZone(s int32, origin, turn, after int) (zone, rank int) {
+	zone, rank = -1, math.MaxInt
+	for i := range w.zones {
+		z := (turn + i) % w.zones
+		x := w.copiesIn(s, z)
+		if !w.wanted(w.locality[s], origin, z) {
+			x += w.width + 1
+		}
+		if x = x*w.zones + i; x > after && x < rank {
+			zone, rank = z, x
+		}
+	}
+	return zone, rank
+}
+
+// wanted reports whether a copy in zone z is what an order wants whose source
+// is in zone origin.
+func (w *World) wanted(locality uint8, origin, z int) bool {
+	sameRegion := w.regionOfZone(z) == w.regionOfZone(origin)
+	switch locality {
+	case sameZone:
+		return z == origin
+	case otherZone:
+		return z != origin && sameRegion
+	case otherRegion:
+		return !sameRegion
+	}
+	return true
 }
 
 // freeStream reports whether one of node n's streams is unused.
@@ -233,7 +271,8 @@ func (w *World) drop(r int32) {
 }
 
 // renew creates shard s anew, if it was lost and its last record is gone: only
-// now does the controller know. Where no node can take it, it stays lost.
+// now does the controller know. The machine that has just replaced the last
+// record's node can always take a copy.
 func (w *World) renew(s int32) {
 	if w.shardFlags[s]&shardLost == 0 {
 		return
@@ -247,9 +286,6 @@ func (w *World) renew(s int32) {
 		w.cancelOrder(s)
 	}
 	w.create(s)
-	if w.intact[s] == 0 {
-		return
-	}
 	w.shardFlags[s] &^= shardLost
 	if w.readable[s] < uint8(w.cfg.Data.Quorum) {
 		w.ledger.chargedUnavailable++

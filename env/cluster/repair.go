@@ -7,12 +7,22 @@ import (
 	"mend/env/state"
 )
 
-// queues hold the shards with orders that are not in flight, most urgent
-// first: those with one believed live copy before others, and fast before
-// slow, as HDFS and Ceph do. A shard stays in the queue that it was put in.
+// queues hold the shards with orders that are not in flight and a believed
+// live copy to read, most urgent first: those with one before others, and fast
+// before slow, as HDFS and Ceph do. A shard stays in the queue that it was put
+// in.
 const queues = 4
 
-// Where an ordered repair shall put its copy.
+// misses is how many shards of a queue may find no streams before admit leaves
+// the rest of it for later: until streams become free, or retryAfter (HDFS:
+// dfs.namenode.reconstruction.pending.timeout-sec).
+const (
+	misses     = 4
+	retryAfter = 5 * env.Minute
+)
+
+// Where an ordered repair shall put its copy, if a node there can take it; it
+// goes to another zone where none can.
 const (
 	spread      uint8 = iota // the zone that has fewest copies of the shard
 	sameZone                 // that of its source
@@ -20,7 +30,8 @@ const (
 	otherRegion              // another region
 )
 
-// order orders n more copies of shard s.
+// order orders n more copies of shard s. They go where and as fast as those
+// that it has on order, if any.
 func (w *World) order(s int32, n int, fast bool, locality uint8) {
 	if k := w.lists.in[s]; k >= 0 && int(k) < classes(w.wants) {
 		w.lists.remove(s)
@@ -28,20 +39,22 @@ func (w *World) order(s int32, n int, fast bool, locality uint8) {
 			w.q.cancel(w.timers.askRisk + int32(k))
 		}
 	}
+	if w.ordered[s] == 0 {
+		w.locality[s] = locality
+		w.shardFlags[s] &^= shardFast
+		if fast {
+			w.shardFlags[s] |= shardFast
+		}
+	}
 	w.ordered[s] += uint8(n)
 	w.orders += int32(n)
-	w.locality[s] = locality
-	w.shardFlags[s] &^= shardFast
-	if fast {
-		w.shardFlags[s] |= shardFast
-	}
 	w.enqueue(s)
 }
 
-// enqueue puts shard s into a queue if it has orders that are not in flight
-// and is in none.
+// enqueue puts shard s into a queue if it has orders that are not in flight, a
+// copy to read, and is in none.
 func (w *World) enqueue(s int32) {
-	if w.ordered[s] == w.active[s] || w.lists.in[s] >= 0 {
+	if w.ordered[s] == w.active[s] || w.believed[s] == 0 || w.lists.in[s] >= 0 {
 		return
 	}
 	k := classes(w.wants)
@@ -73,28 +86,29 @@ func (w *World) cancelOrder(s int32) {
 }
 
 // admit starts waiting repairs, most urgent first, as long as they find
-// streams. It gives up after a few that find none, so that its cost does not
-// grow with the backlog.
+// streams. It gives each queue up after a few that find none, so that its cost
+// does not grow with the backlog, and moves those to the end, so that none
+// keeps others from being tried.
 func (w *World) admit() {
-	misses := 0
+	waiting := false
 	for k := classes(w.wants); k < classes(w.wants)+queues; k++ {
-		for n := w.lists.length[k]; n > 0 && misses < 4; n-- {
+		missed := 0
+		for n := w.lists.length[k]; n > 0 && missed < misses; n-- {
 			s := w.lists.first[k]
 			w.lists.remove(s)
-			if w.start(s) {
-				misses = 0
-			} else {
-				misses++
+			for w.ordered[s] > w.active[s] {
+				if !w.start(s) {
+					missed++
+					w.lists.append(k, s, w.now)
+					break
+				}
+				missed = 0
 			}
-			w.enqueueAt(k, s)
 		}
+		waiting = waiting || w.lists.length[k] > 0
 	}
-}
-
-// enqueueAt puts shard s back at the end of queue k if it still waits.
-func (w *World) enqueueAt(k int, s int32) {
-	if w.ordered[s] > w.active[s] {
-		w.lists.append(k, s, w.now)
+	if waiting && !w.q.pending(w.timers.retry) {
+		w.q.set(w.timers.retry, w.now+retryAfter)
 	}
 }
 
@@ -184,7 +198,11 @@ func (w *World) schedule(zone int) {
 		return
 	}
 	left := max(0, w.flows.end[z.heap[0]]-z.v)
-	w.q.set(id, w.now+env.Time(math.Ceil(left/w.rate(z)*1e6)))
+	at := env.Never
+	if us := math.Ceil(left / w.rate(z) * 1e6); us < float64(env.Never/2) {
+		at = w.now + env.Time(us)
+	}
+	w.q.set(id, at)
 }
 
 // start tries to begin one waiting repair of shard s.
@@ -305,9 +323,7 @@ func (w *World) repaired(zone int) {
 		if w.counts(r) {
 			w.setBelieved(s, +1)
 		}
-		if w.ordered[s] == 0 {
-			w.refresh(s)
-		}
+		w.refresh(s)
 	}
 	w.admit()
 }

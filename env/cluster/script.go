@@ -86,6 +86,23 @@ func (w *World) chooseScript() {
 	w.findScript()
 }
 
+// restoreScript finds the episode's part again where chooseScript's draws were
+// restored.
+func (w *World) restoreScript() error {
+	if w.script == nil {
+		return nil
+	}
+	if w.scriptSystem < 0 || int(w.scriptSystem) >= len(w.script.systems) {
+		return fmt.Errorf("recorded system %d of %d", w.scriptSystem, len(w.script.systems))
+	}
+	s := w.script.systems[w.scriptSystem]
+	if w.scriptFrom < s.Start || w.scriptFrom > s.End-w.horizon || w.scriptOffset < 0 || int(w.scriptOffset) >= s.NodeCount {
+		return fmt.Errorf("recorded system %s from %d on and from its node %d", s.Name, w.scriptFrom, w.scriptOffset)
+	}
+	w.findScript()
+	return nil
+}
+
 // findScript cuts the episode's part out of the record of every slot.
 func (w *World) findScript() {
 	s := w.script.systems[w.scriptSystem]

@@ -17,10 +17,11 @@ func (w *World) RestoreState(b []byte) error {
 		return fmt.Errorf("cluster: %s: %w", w.spec.ID, err)
 	}
 	if w.started {
-		if w.script != nil {
-			w.findScript()
+		err := w.restoreScript()
+		if err == nil {
+			err = w.CheckInvariants()
 		}
-		if err := w.CheckInvariants(); err != nil {
+		if err != nil {
 			w.started = false
 			return fmt.Errorf("cluster: %s: damaged state: %w", w.spec.ID, err)
 		}
@@ -47,6 +48,7 @@ func (w *World) fields(c *state.Codec) {
 	w.ledger.fields(c)
 	state.Fixed(c, w.nodeFlags)
 	state.Fixed(c, w.lastBeat)
+	state.Fixed(c, w.upSince)
 	state.Fixed(c, w.asked)
 	state.Fixed(c, w.flaps)
 	state.Fixed(c, w.flapsAt)

@@ -1,0 +1,49 @@
+package cluster
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"mend/env"
+	"mend/env/seed"
+)
+
+// FuzzRestoreState: no bytes make RestoreState panic, what it accepts obeys
+// the invariants, and Reset works afterwards. The seeds are states along
+// episodes of a drawn and of a replayed world.
+func FuzzRestoreState(f *testing.F) {
+	c := small()
+	c.Topology = Topology{Regions: 1, ZonesPerRegion: 1, RacksPerZone: 2, NodesPerRack: 1}
+	c.Data = Data{ShardsPerNode: 1, ShardGB: 200, ReplicationFactor: 2, Quorum: 1, NodeGB: 4000}
+	c.Repair.StreamsPerNode = 1
+	drawn := newTest(f, c)
+	replayed := newTestTrace(f, c, recorded(2, 60*env.Day, rand.New(rand.NewPCG(1, 1))))
+	for _, w := range []*World{drawn, replayed} {
+		f.Add(w.AppendState(nil))
+		p := newPlayer(w)
+		policy := random(1)
+		p.reset(1)
+		for range 5 {
+			f.Add(w.AppendState(nil))
+			for range 20 {
+				p.step(policy(p))
+			}
+		}
+		p.finish(policy)
+		f.Add(w.AppendState(nil))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, w := range []*World{drawn, replayed} {
+			if err := w.RestoreState(b); err == nil && w.started {
+				if err := w.CheckInvariants(); err != nil {
+					t.Errorf("accepted, yet %v", err)
+				}
+			}
+			p := newPlayer(w)
+			p.reset(seed.Seed(1))
+			if err := w.CheckInvariants(); err != nil {
+				t.Errorf("after Reset: %v", err)
+			}
+		}
+	})
+}

@@ -1,0 +1,284 @@
+package cluster
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"mend/env"
+	"mend/env/seed"
+)
+
+// hidden are changes of what the controller cannot know, made right at a
+// decision. Each reports whether it found something to change.
+var hidden = []struct {
+	name string
+	// garbage leaves a world that cannot be, but shows what is read.
+	garbage bool
+	change  func(*World, *rand.Rand) bool
+}{
+	{name: "the subject is dead, not down", change: func(w *World, rng *rand.Rand) bool {
+		n := w.subject
+		if w.kind != NodeUnreachable || w.up(n) || w.nodeFlags[n]&nodeDead != 0 {
+			return false
+		}
+		w.die(n, seed.Seed(rng.Uint64()))
+		return true
+	}},
+	{name: "another unreachable node is dead, not down", change: func(w *World, rng *rand.Rand) bool {
+		n := w.some(rng, func(n int32) bool { return w.unreachableDown(n) && n != w.subject })
+		if n == none {
+			return false
+		}
+		w.die(n, seed.Seed(rng.Uint64()))
+		return true
+	}},
+	{name: "an unreachable node returns at another time", change: func(w *World, rng *rand.Rand) bool {
+		n := w.some(rng, func(n int32) bool { return w.unreachableDown(n) && w.q.pending(w.timers.returns+n) })
+		if n == none {
+			return false
+		}
+		w.q.set(w.timers.returns+n, w.now+1+env.Time(rng.Int64N(int64(10*env.Day))))
+		return true
+	}},
+	{name: "the subject is back and not heard yet", change: func(w *World, rng *rand.Rand) bool {
+		n := w.subject
+		if w.kind != NodeUnreachable || !w.q.pending(w.timers.returns+n) || w.rackDown[w.rackOf(n)] {
+			return false
+		}
+		w.q.cancel(w.timers.returns + n)
+		w.outageOver(n)
+		return true
+	}},
+	{name: "a restart would cure another node", change: func(w *World, rng *rand.Rand) bool {
+		n := w.some(rng, w.unreachableDown)
+		if n == none {
+			return false
+		}
+		w.nodeFlags[n] ^= nodeCurable
+		return true
+	}},
+	{name: "a dead node is replaced at another time", change: func(w *World, rng *rand.Rand) bool {
+		n := w.some(rng, func(n int32) bool { return w.nodeFlags[n]&nodeDead != 0 })
+		if n == none {
+			return false
+		}
+		w.q.set(w.timers.replace+n, w.now+1+env.Time(rng.Int64N(int64(10*env.Day))))
+		return true
+	}},
+	{name: "a rack is back and not heard yet", change: func(w *World, rng *rand.Rand) bool {
+		for rack := range int32(w.racks) {
+			if w.rackDown[rack] {
+				w.q.cancel(w.timers.rackEnd + rack)
+				w.rackOver(rack)
+				return true
+			}
+		}
+		return false
+	}},
+	{name: "a reachable node has just gone down", change: func(w *World, rng *rand.Rand) bool {
+		n := w.some(rng, w.reachableUp)
+		if n == none {
+			return false
+		}
+		w.strike(n, env.Hour, true)
+		return true
+	}},
+	{name: "a node that reads or writes repairs has just gone down", change: func(w *World, rng *rand.Rand) bool {
+		for f, r := range w.flows.replica {
+			if r != none {
+				w.strike(w.flows.source[f], env.Hour, false)
+				return true
+			}
+		}
+		return false
+	}},
+	{name: "a reachable node has just died", change: func(w *World, rng *rand.Rand) bool {
+		n := w.some(rng, w.reachableUp)
+		if n == none {
+			return false
+		}
+		w.die(n, seed.Seed(rng.Uint64()))
+		return true
+	}},
+	{name: "a rack has just gone down", change: func(w *World, rng *rand.Rand) bool {
+		rack := rng.IntN(w.racks)
+		if w.rackDown[rack] {
+			return false
+		}
+		w.strikeRack(rack, env.Hour, seed.Seed(rng.Uint64()))
+		return true
+	}},
+	{name: "a shard has just lost its last copy", change: func(w *World, rng *rand.Rand) bool {
+		s := int32(rng.IntN(w.shards))
+		if w.intact[s] == 0 {
+			return false
+		}
+		for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
+			if st := w.repState[r]; st == replicaLive || st == replicaWrittenOff {
+				w.die(w.repNode[r], seed.Seed(rng.Uint64()))
+			}
+		}
+		return w.shardFlags[s]&shardLost != 0
+	}},
+	{name: "the next failures come at other times", change: func(w *World, rng *rand.Rand) bool {
+		for p := range processes {
+			for slot := range int32(p.slots(w)) {
+				w.q.set(w.timers.process[p]+slot, w.now+env.Time(rng.Int64N(int64(100*env.Day))))
+			}
+		}
+		return true
+	}},
+	{name: "future failures are others", change: func(w *World, rng *rand.Rand) bool {
+		w.seed(seed.Seed(rng.Uint64()))
+		for p := range w.ordinal {
+			for i := range w.ordinal[p] {
+				w.ordinal[p][i] = rng.Uint32()
+			}
+		}
+		return true
+	}},
+	{name: "repairs are further", change: func(w *World, rng *rand.Rand) bool {
+		changed := false
+		for zone := range w.clocks {
+			z := w.advance(zone)
+			for _, f := range z.heap {
+				changed = true
+				z.v = max(z.v, (w.flows.start[f]+w.flows.end[z.heap[0]])/2)
+			}
+			w.schedule(zone)
+		}
+		return changed
+	}},
+	{name: "all of the truth at once", garbage: true, change: func(w *World, rng *rand.Rand) bool {
+		garble(rng, w.readable, w.intact, w.active, w.locality)
+		garble(rng, w.placements)
+		garble(rng, w.underSince, w.upSince)
+		garble(rng, w.flows.start, w.flows.end)
+		garble(rng, w.flows.replica, w.flows.source, w.flows.place, w.streamsOut)
+		for i := range w.nodeFlags {
+			w.nodeFlags[i] ^= uint8(rng.IntN(4)) // nodeDead, nodeCurable
+			if w.nodeFlags[i]&nodeUnreachable == 0 {
+				w.lastBeat[i] = env.Time(rng.Int64())
+			}
+		}
+		for i := range w.shardFlags {
+			w.shardFlags[i] = uint8(rng.Uint32())
+		}
+		for i := range w.rackDown {
+			w.rackDown[i] = rng.IntN(2) == 0
+		}
+		for p := range w.ordinal {
+			garble(rng, w.ordinal[p])
+		}
+		w.seed(seed.Seed(rng.Uint64()))
+		w.offered = rng.Uint64()
+		for z := range w.clocks {
+			w.clocks[z].v, w.clocks[z].at = rng.Float64(), env.Time(rng.Int64())
+		}
+		for id := range w.q.at {
+			w.q.at[id] = w.now + env.Time(rng.Int64N(int64(env.Day)))
+		}
+		// Only the number of repairs in flight is not hidden: what they have
+		// written takes space. TestInvariants holds it to the orders.
+		slow, fast := w.ledger.slow, w.ledger.fast
+		w.ledger = ledger{slow: slow, fast: fast, copies: int32(rng.Uint32()), lost: rng.Int64(), discounted: rng.Float64()}
+		return true
+	}},
+}
+
+func garble[T uint8 | uint16 | uint32 | int32 | env.Time | float64](rng *rand.Rand, lists ...[]T) {
+	for _, s := range lists {
+		for i := range s {
+			s[i] = T(rng.Uint64())
+		}
+	}
+}
+
+// some is a node of which ok is true, or none.
+func (w *World) some(rng *rand.Rand, ok func(int32) bool) int32 {
+	first := rng.IntN(w.nodes)
+	for i := range w.nodes {
+		if n := int32((first + i) % w.nodes); ok(n) {
+			return n
+		}
+	}
+	return none
+}
+
+func (w *World) unreachableDown(n int32) bool {
+	return w.nodeFlags[n]&(nodeUnreachable|nodeDead) == nodeUnreachable && !w.up(n)
+}
+
+func (w *World) reachableUp(n int32) bool { return w.nodeFlags[n]&nodeUnreachable == 0 && w.up(n) }
+
+// shown is observation and mask as bytes.
+func shown(p *player) []byte { return appendStep(nil, p, 0, env.Outcome{}) }
+
+// TestHiddenTruth: two worlds that differ only in what the controller cannot
+// know show the same bytes. All that is changed is checked to leave a world
+// that can be, except for the garbage.
+func TestHiddenTruth(t *testing.T) {
+	c := small()
+	c.Horizon = 6 * days
+	c.Repair.ZoneMBps = 40 // so that repairs are in flight and wait
+	p, q := newPlayer(newTest(t, c)), newPlayer(newTest(t, c))
+	changed := make([]int, len(hidden))
+	kinds := [kinds]int{}
+	for s := range seed.Seed(3) {
+		policy, rng := random(uint64(s)), rand.New(rand.NewPCG(uint64(s), 8))
+		p.reset(s)
+		for step := 0; ; step++ {
+			if step%7 == 0 {
+				kinds[p.w.kind]++
+				state, want := p.w.AppendState(nil), shown(p)
+				for i, h := range hidden {
+					if err := q.w.RestoreState(state); err != nil {
+						t.Fatal(err)
+					}
+					if !h.change(q.w, rng) {
+						continue
+					}
+					changed[i]++
+					if !h.garbage {
+						if err := q.w.CheckInvariants(); err != nil {
+							t.Fatalf("seed %d, step %d: %s: a world that cannot be: %v", s, step, h.name, err)
+						}
+					}
+					q.w.observe(q.obs, q.mask)
+					if !bytes.Equal(shown(q), want) {
+						for i := range p.obs {
+							if math.Float32bits(p.obs[i]) != math.Float32bits(q.obs[i]) {
+								t.Errorf("%s is %v, then %v", features[i].Name, p.obs[i], q.obs[i])
+							}
+						}
+						t.Fatalf("seed %d, step %d, a question about a %s: it shows that %s; mask %v, then %v",
+							s, step, p.w.kind, h.name, p.mask, q.mask)
+					}
+				}
+				// What the controller does know shows.
+				if err := q.w.RestoreState(state); err != nil {
+					t.Fatal(err)
+				}
+				q.w.orders++
+				q.w.observe(q.obs, q.mask)
+				if bytes.Equal(shown(q), want) {
+					t.Fatalf("seed %d, step %d: one more order does not show", s, step)
+				}
+			}
+			if p.step(policy(p)).Truncated {
+				break
+			}
+		}
+	}
+	for i, h := range hidden {
+		t.Logf("%5d times: %s", changed[i], h.name)
+		if changed[i] < 50 {
+			t.Errorf("only %d times: %s", changed[i], h.name)
+		}
+	}
+	if kinds[NodeUnreachable] < 50 || kinds[ShardsAtRisk] < 50 {
+		t.Errorf("only %v questions", kinds)
+	}
+}

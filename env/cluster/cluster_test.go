@@ -39,6 +39,17 @@ func TestInvariants(t *testing.T) {
 		checkEveryEvent(t, w, k)
 		tally(w)
 	}
+	// Nodes are back for less than a heartbeat, and repairs begin there, when
+	// the monitor still takes them for lost.
+	c := small()
+	c.Monitor.Heartbeat, c.Monitor.Timeout = 10*time.Minute, 20*time.Minute
+	c.Failures.Transient = Outages{MTTF: 2 * time.Hour, Median: 15 * time.Minute, Sigma: 0.5}
+	c.Horizon = 10 * days
+	for k := range uint64(2) {
+		w := newTest(t, c)
+		checkEveryEvent(t, w, k)
+		tally(w)
+	}
 	worlds := uint64(60)
 	if long() {
 		worlds = 2000

@@ -128,6 +128,8 @@ func (w *World) checkNodes() error {
 			if f&nodeDeclared != 0 {
 				declared++
 				zoneDeclared[w.zoneOf(n)]++
+			} else if asked := w.kind == NodeUnreachable && w.subject == n; !asked && !w.q.pending(w.timers.askNode+n) {
+				return fmt.Errorf("node %d is unreachable and will not be asked about", n)
 			}
 		} else {
 			space += int64(w.nodeCopies - held)
@@ -263,6 +265,9 @@ func (w *World) checkShards() error {
 		}
 		if k < classes(w.wants) && n == 0 && w.q.pending(w.timers.askRisk+int32(k)) {
 			return fmt.Errorf("class %d is empty and will be asked about", k)
+		}
+		if asked := w.kind == ShardsAtRisk && int(w.subject) == k; k < classes(w.wants) && n > 0 && !asked && !w.q.pending(w.timers.askRisk+int32(k)) {
+			return fmt.Errorf("class %d has %d shards and will not be asked about", k, n)
 		}
 		if k >= classes(w.wants) && n > 0 && !w.q.pending(w.timers.retry) {
 			return fmt.Errorf("%d shards of queue %d wait and will not be tried again", n, k)

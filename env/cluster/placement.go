@@ -113,6 +113,9 @@ func (w *World) place(s int32) (src, dst int32) {
 		if zone, rank = w.nextZone(s, origin, turn, rank); zone < 0 {
 			break
 		}
+		if try == zoneTries { // any, lest those that rank first be down for long
+			zone = turn
+		}
 		for t := uint64(0); t < tries && dst == none; t++ {
 			n := int32(zone*w.nodesPerZone + seed.Below(d.At(try, t), w.nodesPerZone))
 			if free := w.freeStream(w.flows.replica, n); (free || !busy) && w.eligible(s, n) {

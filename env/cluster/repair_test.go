@@ -150,6 +150,7 @@ func TestOrdersElsewhere(t *testing.T) {
 		{"same zone of one rack", Topology{1, 4, 1, 3}, RepairSlowSameZone, []int{0}},
 		{"other zones all down", Topology{1, 2, 3, 2}, RepairSlowOtherZone, []int{0, 1, 2, 3, 4, 5}},
 		{"other region all down", Topology{2, 1, 3, 2}, RepairFastOtherRegion, []int{0, 1, 2, 3, 4, 5}},
+		{"many zones all down", Topology{2, 12, 1, 1}, RepairSlowOtherRegion, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}},
 	} {
 		c := still()
 		c.Topology = x.topology
@@ -410,5 +411,35 @@ func TestRackOutage(t *testing.T) {
 	p.finish(hold)
 	if want := [3]env.Time{4 * env.Hour, 5 * env.Hour, 4*env.Hour + w.heartbeat}; back != want {
 		t.Errorf("nodes are back at %v, want %v", back, want)
+	}
+}
+
+// TestProlonged: an outage that strikes a node or a rack already down lasts
+// until the later of both ends, and a restart cures it if it cures the one
+// that lasts longer.
+func TestProlonged(t *testing.T) {
+	for _, x := range []struct {
+		first, second      env.Time
+		curable1, curable2 bool
+		want               env.Time
+		curable            bool
+	}{
+		{env.Hour, 3 * env.Hour, true, false, 3 * env.Hour, false},
+		{env.Hour, 3 * env.Hour, false, true, 3 * env.Hour, true},
+		{3 * env.Hour, env.Hour, true, false, 3 * env.Hour, true},
+		{3 * env.Hour, env.Hour, false, true, 3 * env.Hour, false},
+	} {
+		w := newTest(t, still())
+		w.begin(1)
+		w.strike(4, x.first, x.curable1)
+		w.strike(4, x.second, x.curable2)
+		if got, curable := w.q.at[w.timers.returns+4], w.nodeFlags[4]&nodeCurable != 0; got != x.want || curable != x.curable {
+			t.Errorf("%+v: until %d, curable %v", x, got, curable)
+		}
+		w.strikeRack(4, x.first, seed.Seed(1))
+		w.strikeRack(4, x.second, seed.Seed(2))
+		if got := w.q.at[w.timers.rackEnd+4]; got != x.want {
+			t.Errorf("%+v: the rack is down until %d", x, got)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mend/configs/field"
+	"mend/env/cluster"
 )
 
 // worlds are the ids that Read is given here: all scenarios and one world that
@@ -177,6 +178,29 @@ func TestReadRefuses(t *testing.T) {
 		}
 		if e := (field.Errors)(nil); errors.As(err, &e) {
 			t.Errorf("%q: complaints without a place: %v", c.text, e)
+		}
+	}
+}
+
+// A registered world stays what it is: results name its digest, and policies
+// the one that they were trained in. A change on purpose is a new version, -v1
+// and so on, beside the old one. (The digests are those of the first release,
+// computed by this code.)
+func TestDigests(t *testing.T) {
+	want := map[string]string{
+		"RackBursts-v0": "2dc8e2b63d891d3ff244f57056125e776133a79a2a8872a22571b0ded2da5171",
+		"Steady-v0":     "52581694a4e9b7b2de9c65ca9e799801441a99466ca1892a25059b9cbe47c5da",
+	}
+	for _, s := range Scenarios() {
+		if s.Trace {
+			continue // its digest depends on the trace
+		}
+		w, err := cluster.New(s.ID, *s.Cluster)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Spec().Digest; got != want[s.ID] {
+			t.Errorf("%s has digest %s, want %s", s.ID, got, want[s.ID])
 		}
 	}
 }

@@ -197,12 +197,11 @@ func (p *Policy) raw(obs []float32, feature int) float64 {
 }
 
 func (p *Policy) decide(obs []float32, legal []bool) int {
-	a := p.hold
+	decide := p.onShards
 	if p.raw(obs, p.isNode) > 0.5 {
-		a = p.onNode(obs, legal)
-	} else {
-		a = p.onShards(obs, legal)
+		decide = p.onNode
 	}
+	a := decide(obs, legal)
 	if !legal[a] {
 		return p.hold
 	}

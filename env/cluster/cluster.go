@@ -209,7 +209,7 @@ func digest(cfg Config, sc *script) string {
 		Model  string
 		Config Config
 		Trace  string
-	}{"mend/env/cluster 2", cfg, sc.identity()})
+	}{"mend/env/cluster 1", cfg, sc.identity()})
 	if err != nil {
 		panic(err) // Validate has refused what JSON cannot hold
 	}

@@ -239,7 +239,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 	}
 
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s; 95 %% intervals (Student t)", printable(r.Env), episodes(r.Episodes, r.Seed))
+	fmt.Fprintf(&b, "%s, digest %s\n%s; 95 %% intervals (Student t)", printable(r.Env), printable(r.EnvDigest), episodes(r.Episodes, r.Seed))
 	if best != nil && len(ranked) > 1 {
 		fmt.Fprintf(&b, "; * excludes 0, %s is better", betterSign(objective))
 	}

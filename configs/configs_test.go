@@ -188,8 +188,8 @@ func TestReadRefuses(t *testing.T) {
 // computed by this code.)
 func TestDigests(t *testing.T) {
 	want := map[string]string{
-		"RackBursts-v0": "2dc8e2b63d891d3ff244f57056125e776133a79a2a8872a22571b0ded2da5171",
-		"Steady-v0":     "52581694a4e9b7b2de9c65ca9e799801441a99466ca1892a25059b9cbe47c5da",
+		"RackBursts-v0": "557317455fcc45e5e7c26f3748397c865714345ace7ef15bc223ca3aaa6d5eb9",
+		"Steady-v0":     "e76544937fdde11bc93748d81973f03bc58f28eef45f33588f39297caed1ad2c",
 	}
 	for _, s := range Scenarios() {
 		if s.Trace {

@@ -23,6 +23,7 @@ type Config struct {
 	Ceph      Ceph      `yaml:"ceph"`
 	Cockroach Cockroach `yaml:"cockroach"`
 	Carbonite Carbonite `yaml:"carbonite"`
+	Local     Local     `yaml:"local"`
 }
 
 // HDFS declares a node dead after Timeout of silence.
@@ -49,18 +50,27 @@ type Carbonite struct {
 	Low int `yaml:"low"`
 }
 
+// Local never declares a node dead. It repairs within the zone, where traffic is
+// free: at once and fast where one copy is left, at once where no missing copy
+// can return, else once a shard has been short of copies for Wait. It is no
+// product's rule, but the simplest that uses what the world offers.
+type Local struct {
+	Wait time.Duration `yaml:"wait"`
+}
+
 // DefaultConfig has the products' defaults. HDFS: 2·5 min + 10·3 s
 // (dfs.namenode.heartbeat.recheck-interval, dfs.heartbeat.interval); Ceph:
 // osd_heartbeat_grace, mon_osd_down_out_interval and mon_osd_down_out_subtree_
 // limit=rack; CockroachDB: server.time_until_store_dead. Carbonite (Chun et
-// al., NSDI 2006) has no default; 2 of 3 is the mark that it can have at all
-// with three copies without being eager.
+// al., NSDI 2006) has no default; with 3, a shard short of one of three copies is
+// repaired. Local waits as long as HDFS.
 func DefaultConfig() Config {
 	return Config{
 		HDFS:      HDFS{Timeout: 630 * time.Second},
 		Ceph:      Ceph{Grace: 20 * time.Second, OutInterval: 600 * time.Second},
 		Cockroach: Cockroach{Timeout: 5 * time.Minute},
-		Carbonite: Carbonite{Low: 2},
+		Carbonite: Carbonite{Low: 3},
+		Local:     Local{Wait: 630 * time.Second},
 	}
 }
 
@@ -74,6 +84,7 @@ func (c Config) Validate() error {
 	duration("ceph.grace", c.Ceph.Grace)
 	duration("ceph.out_interval", c.Ceph.OutInterval)
 	duration("cockroach.timeout", c.Cockroach.Timeout)
+	duration("local.wait", c.Local.Wait)
 	e.Want(c.Carbonite.Low >= 1 && c.Carbonite.Low <= 6, "carbonite.low", c.Carbonite.Low, "1 to 6")
 	return e.Err()
 }
@@ -84,6 +95,8 @@ type rule struct {
 	spareRacks bool    // but not while its whole rack is unreachable
 	low        float64 // shards with fewer believed live copies are repaired,
 	repairGone bool    // and those of which no missing copy can return
+	local      bool    // the rule of Local, with
+	wait       float64 // seconds that a shard is left short of copies
 }
 
 func rules(c Config) []struct {
@@ -101,6 +114,7 @@ func rules(c Config) []struct {
 		{"ceph", rule{timeout: (c.Ceph.Grace + c.Ceph.OutInterval).Seconds(), spareRacks: true, repairGone: true}},
 		{"cockroach", rule{timeout: c.Cockroach.Timeout.Seconds(), repairGone: true}},
 		{"carbonite", rule{timeout: never, low: float64(c.Carbonite.Low)}},
+		{"local", rule{timeout: never, local: true, wait: c.Local.Wait.Seconds()}},
 	}
 }
 
@@ -120,10 +134,10 @@ type Policy struct {
 	spec *env.Spec
 
 	// Features by index.
-	isNode, silence, rackShare, copies, zones, awaited int
+	isNode, silence, rackShare, copies, zones, awaited, riskAge int
 	// Actions by index.
-	hold, declare, sameZone, otherZone, retry int
-	waits                                     []wait // shortest first
+	hold, declare, fastSameZone, sameZone, otherZone, retry int
+	waits                                                   []wait // shortest first
 }
 
 type wait struct {
@@ -152,6 +166,7 @@ func New(name string, c Config, spec *env.Spec) (*Policy, error) {
 	}{
 		{&p.isNode, "is_node_unreachable"}, {&p.silence, "silence"}, {&p.rackShare, "rack_unreachable_share"},
 		{&p.copies, "believed_live_copies"}, {&p.zones, "live_zones"}, {&p.awaited, "awaited"},
+		{&p.riskAge, "risk_age"},
 	} {
 		i, err := spec.Feature(x.name)
 		if err != nil {
@@ -165,7 +180,7 @@ func New(name string, c Config, spec *env.Spec) (*Policy, error) {
 		name  string
 	}{
 		{&p.hold, "hold"}, {&p.declare, "declare_dead"},
-		{&p.sameZone, "repair_slow_same_zone"}, {&p.otherZone, "repair_slow_other_zone"},
+		{&p.fastSameZone, "repair_fast_same_zone"}, {&p.sameZone, "repair_slow_same_zone"}, {&p.otherZone, "repair_slow_other_zone"},
 		{&p.waits[0].action, "wait_1m"}, {&p.waits[1].action, "wait_5m"},
 		{&p.waits[2].action, "wait_15m"}, {&p.waits[3].action, "wait_1h"},
 	} {
@@ -215,26 +230,44 @@ func (p *Policy) onNode(obs []float32, legal []bool) int {
 	if math.IsInf(p.rule.timeout, 1) {
 		return p.hold
 	}
-	silence := 60 * math.Expm1(p.raw(obs, p.silence))
-	left := p.rule.timeout - silence
+	left := p.rule.timeout - p.seconds(obs, p.silence)
 	if left <= slack {
 		if legal[p.declare] && !(p.rule.spareRacks && p.raw(obs, p.rackShare) > 0.999) {
 			return p.declare
 		}
 		return p.retry
 	}
-	// The longest wait that does not overshoot, else the shortest.
+	return p.waitFor(left)
+}
+
+// waitFor is the longest wait that does not overshoot, else the shortest.
+func (p *Policy) waitFor(seconds float64) int {
 	a := p.waits[0].action
 	for _, w := range p.waits {
-		if w.seconds <= left+slack {
+		if w.seconds <= seconds+slack {
 			a = w.action
 		}
 	}
 	return a
 }
 
+// seconds is a feature of unit ln(1+minutes) in seconds.
+func (p *Policy) seconds(obs []float32, feature int) float64 {
+	return 60 * math.Expm1(p.raw(obs, feature))
+}
+
 func (p *Policy) onShards(obs []float32, legal []bool) int {
 	gone := p.raw(obs, p.awaited) < 0.5
+	if p.rule.local {
+		left := p.rule.wait - p.seconds(obs, p.riskAge)
+		switch {
+		case p.raw(obs, p.copies) < 1.5:
+			return p.fastSameZone
+		case gone || left <= slack:
+			return p.sameZone
+		}
+		return p.waitFor(left)
+	}
 	if p.raw(obs, p.copies) >= p.rule.low && !(p.rule.repairGone && gone) {
 		return p.hold
 	}

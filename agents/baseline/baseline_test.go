@@ -64,7 +64,9 @@ func (q *question) answer(p *baseline.Policy) string {
 
 func policy(t *testing.T, name string, spec *env.Spec) *baseline.Policy {
 	t.Helper()
-	p, err := baseline.New(name, baseline.DefaultConfig(), spec)
+	c := baseline.DefaultConfig()
+	c.Carbonite.Low = 2 // with the default, 3, it would repair all that it is asked about
+	p, err := baseline.New(name, c, spec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +74,7 @@ func policy(t *testing.T, name string, spec *env.Spec) *baseline.Policy {
 }
 
 // all are the names of the baselines, of which a new one needs a column below.
-var all = []string{"do-nothing", "rf3-eager", "hdfs", "ceph", "cockroach", "carbonite"}
+var all = []string{"do-nothing", "rf3-eager", "hdfs", "ceph", "cockroach", "carbonite", "local"}
 
 func TestNames(t *testing.T) {
 	if got := baseline.Names(); !slices.Equal(got, all) {
@@ -98,20 +100,20 @@ func TestOnNode(t *testing.T) {
 		illegal string
 		want    string // by baseline, as in all
 	}{
-		{30, 0.1, "", "hold declare_dead wait_5m wait_5m wait_1m hold"},
-		{150, 0.1, "", "hold declare_dead wait_5m wait_5m wait_1m hold"},
-		{299.5, 0.1, "", "hold declare_dead wait_5m wait_5m declare_dead hold"},
-		{330, 0.1, "", "hold declare_dead wait_5m wait_1m declare_dead hold"},
-		{570, 0.1, "", "hold declare_dead wait_1m wait_1m declare_dead hold"},
-		{615, 0.1, "", "hold declare_dead wait_1m wait_1m declare_dead hold"},
-		{620, 0.1, "", "hold declare_dead wait_1m declare_dead declare_dead hold"},
-		{630, 0.9, "", "hold declare_dead declare_dead declare_dead declare_dead hold"},
+		{30, 0.1, "", "hold declare_dead wait_5m wait_5m wait_1m hold hold"},
+		{150, 0.1, "", "hold declare_dead wait_5m wait_5m wait_1m hold hold"},
+		{299.5, 0.1, "", "hold declare_dead wait_5m wait_5m declare_dead hold hold"},
+		{330, 0.1, "", "hold declare_dead wait_5m wait_1m declare_dead hold hold"},
+		{570, 0.1, "", "hold declare_dead wait_1m wait_1m declare_dead hold hold"},
+		{615, 0.1, "", "hold declare_dead wait_1m wait_1m declare_dead hold hold"},
+		{620, 0.1, "", "hold declare_dead wait_1m declare_dead declare_dead hold hold"},
+		{630, 0.9, "", "hold declare_dead declare_dead declare_dead declare_dead hold hold"},
 		// The whole rack: Ceph looks again in 5 minutes.
-		{630, 1, "", "hold declare_dead declare_dead wait_5m declare_dead hold"},
-		{1e6, 1, "", "hold declare_dead declare_dead wait_5m declare_dead hold"},
+		{630, 1, "", "hold declare_dead declare_dead wait_5m declare_dead hold hold"},
+		{1e6, 1, "", "hold declare_dead declare_dead wait_5m declare_dead hold hold"},
 		// Where too much of the zone is declared dead, all look again.
-		{1e6, 0.1, "declare_dead", "hold wait_5m wait_5m wait_5m wait_5m hold"},
-		{1e6, 0.1, "declare_dead wait_5m", "hold hold hold hold hold hold"},
+		{1e6, 0.1, "declare_dead", "hold wait_5m wait_5m wait_5m wait_5m hold hold"},
+		{1e6, 0.1, "declare_dead wait_5m", "hold hold hold hold hold hold hold"},
 	} {
 		clear(q.step.Obs)
 		q.set(t, "is_node_unreachable", 1)
@@ -141,13 +143,13 @@ func TestOnShards(t *testing.T) {
 		illegal                string
 		want                   string
 	}{
-		{2, 2, 1, "", "hold repair_slow_same_zone hold hold hold hold"},
-		{2, 1, 1, "", "hold repair_slow_other_zone hold hold hold hold"},
-		{1, 1, 1, "", "hold repair_slow_other_zone hold hold hold repair_slow_other_zone"},
-		{2, 2, 0, "", "hold repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone hold"},
-		{1, 1, 0, "", "hold repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone"},
-		{1, 1, 0, "repair_slow_other_zone", "hold repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone"},
-		{1, 1, 0, "repair_slow_other_zone repair_slow_same_zone", "hold hold hold hold hold hold"},
+		{2, 2, 1, "", "hold repair_slow_same_zone hold hold hold hold wait_5m"},
+		{2, 1, 1, "", "hold repair_slow_other_zone hold hold hold hold wait_5m"},
+		{1, 1, 1, "", "hold repair_slow_other_zone hold hold hold repair_slow_other_zone repair_fast_same_zone"},
+		{2, 2, 0, "", "hold repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone hold repair_slow_same_zone"},
+		{1, 1, 0, "", "hold repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_fast_same_zone"},
+		{1, 1, 0, "repair_slow_other_zone", "hold repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_fast_same_zone"},
+		{1, 1, 0, "repair_slow_other_zone repair_slow_same_zone", "hold hold hold hold hold hold repair_fast_same_zone"},
 	} {
 		clear(q.step.Obs)
 		q.set(t, "is_node_unreachable", 0)
@@ -155,6 +157,7 @@ func TestOnShards(t *testing.T) {
 		q.set(t, "believed_live_copies", x.copies)
 		q.set(t, "live_zones", x.zones)
 		q.set(t, "awaited", x.awaited)
+		q.set(t, "risk_age", 0)
 		for i, name := range spec.Actions {
 			q.step.Mask[i] = name != "declare_dead" && name != "restart" && !slices.Contains(strings.Fields(x.illegal), name)
 		}
@@ -230,6 +233,39 @@ func TestInWorld(t *testing.T) {
 		if x.name == "do-nothing" && repairs > 0 || x.name == "carbonite" && repairs == 0 {
 			t.Errorf("%s orders %d repairs", x.name, repairs)
 		}
+	}
+}
+
+// TestLocal: in the world, local repairs what may return once it has been short
+// of copies for the wait, 630 s, and never declares a node dead.
+func TestLocal(t *testing.T) {
+	w := world(t)
+	p := policy(t, "local", w.Spec())
+	q := newQuestion(w.Spec())
+	patient, urgent := 0, 0
+	w.Reset(1, q.step.Obs, q.step.Mask)
+	for {
+		a := q.answer(p)
+		age := 60 * math.Expm1(q.get(t, "risk_age"))
+		awaited, copies := q.get(t, "awaited"), q.get(t, "believed_live_copies")
+		switch {
+		case a == "declare_dead":
+			t.Fatal("local declares a node dead")
+		case a == "repair_slow_same_zone" && awaited > 0.5:
+			if patient++; age < 629 {
+				t.Fatalf("local repairs what may return after %g s", age)
+			}
+		case strings.HasPrefix(a, "repair"):
+			if urgent++; awaited > 0.5 && copies > 1.5 {
+				t.Fatalf("local answers %s for %g copies", a, copies)
+			}
+		}
+		if w.Step(q.actions[0], q.step.Obs, q.step.Mask).Truncated {
+			break
+		}
+	}
+	if patient == 0 || urgent == 0 {
+		t.Errorf("%d repairs after the wait and %d at once, want some of both", patient, urgent)
 	}
 }
 

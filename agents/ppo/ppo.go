@@ -196,7 +196,7 @@ func (a *Agent) update() ([]agents.Metric, error) {
 	}
 
 	var mean learn.PPOStats
-	var norm, count float64
+	var norm, steps, count float64
 	stop := false
 	for epoch := 0; epoch < cfg.Epochs && !stop; epoch++ {
 		a.shuffling.Shuffle(len(a.order), func(i, j int) { a.order[i], a.order[j] = a.order[j], a.order[i] })
@@ -224,6 +224,7 @@ func (a *Agent) update() ([]agents.Metric, error) {
 				return nil, fmt.Errorf("epoch %d, minibatch %d: %w", epoch+1, from/cfg.MinibatchSize+1, err)
 			}
 			norm += a.learner.Solver.Norm
+			steps++
 		}
 	}
 	for i, x := range a.tensors() {
@@ -239,7 +240,7 @@ func (a *Agent) update() ([]agents.Metric, error) {
 		{Name: "clip_fraction", Value: mean.ClipFraction / count},
 		{Name: "explained_variance", Value: explainedVariance(a.values, a.returns)},
 		{Name: "learning_rate", Value: lr},
-		{Name: "grad_norm", Value: norm / count},
+		{Name: "grad_norm", Value: norm / max(1, steps)},
 	}, nil
 }
 

@@ -26,6 +26,8 @@ func (a *Artifact) message() *schema.Policy {
 			Revision:  a.Provenance.Revision,
 			Go:        a.Provenance.Go,
 			Cpu:       a.Provenance.CPU,
+
+			TrainSystems: a.Provenance.TrainSystems,
 		},
 	}
 	for _, f := range a.Features {
@@ -76,6 +78,8 @@ func artifact(m *schema.Policy) (*Artifact, error) {
 			Revision:  p.GetRevision(),
 			Go:        p.GetGo(),
 			CPU:       p.GetCpu(),
+
+			TrainSystems: p.GetTrainSystems(),
 		},
 	}
 	for _, f := range m.GetFeatures() {

@@ -50,6 +50,9 @@ type Provenance struct {
 	Revision  string `json:"revision"`
 	Go        string `json:"go"`
 	CPU       string `json:"cpu"`
+	// TrainSystems are the systems of a trace that training replayed; empty
+	// where failures were drawn.
+	TrainSystems []string `json:"train_systems,omitempty"`
 }
 
 // Evaluation compares policies on the same episodes.

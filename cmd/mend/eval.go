@@ -107,6 +107,13 @@ func runEval(ctx context.Context, o *evalOptions, args []string) error {
 			fmt.Fprintf(o.err, "%s was trained in %s of digest %.12s, and is evaluated in %s of digest %.12s\n",
 				s.name, p.Env, p.EnvDigest, w.Spec().ID, w.Spec().Digest)
 		}
+		if x := c.Env.Trace; x != nil {
+			for _, name := range s.artifact.Provenance.TrainSystems {
+				if slices.Contains(x.EvalSystems, name) {
+					fmt.Fprintf(o.err, "WARNING: %s was trained on system %s: on the same trace, this is no evaluation on held-out failures\n", s.name, name)
+				}
+			}
+		}
 		entries = append(entries, e)
 	}
 	entries = append(entries, baselines(c, w.Spec(), names)...)

@@ -115,6 +115,9 @@ func newArtifact(c *configs.Run, spec *env.Spec, net *mlp.Net, m checkpoints.Met
 			Steps: m.Step, Tool: m.Tool, Revision: revisionOf(), Go: m.Go, CPU: m.CPU,
 		},
 	}
+	if c.Env.Trace != nil {
+		a.Provenance.TrainSystems = c.Env.Trace.TrainSystems
+	}
 	if c.Baselines != nil {
 		a.Fallback = policy.Fallback{Name: "hdfs", Parameters: map[string]float64{"timeout_seconds": c.Baselines.HDFS.Timeout.Seconds()}}
 	}
@@ -162,11 +165,9 @@ func (t *training) writeReport(r *eval.Result, steps uint64) error {
 			report.Fact{Key: "trace", Value: t.factory.report.String()},
 			report.Fact{Key: "trained on systems", Value: strings.Join(x.TrainSystems, ", ")},
 			report.Fact{Key: "evaluated on systems", Value: strings.Join(x.EvalSystems, ", ")})
+		d.Notes = append(d.Notes, overlapNote)
 	}
 	d.Facts = append(d.Facts, report.Fact{Key: "configuration", Value: string(m.Config)})
-	if t.config.Baselines != nil {
-		d.Notes = append(d.Notes, "The baselines are untuned: they run with the parameters of the configuration, by default those of the products.")
-	}
 	var page bytes.Buffer
 	if err := report.Write(&page, d); err != nil {
 		return err
@@ -195,5 +196,8 @@ func (f *factory) announce(w io.Writer, training bool) {
 	if training {
 		fmt.Fprintf(w, "training on systems %s; ", strings.Join(x.TrainSystems, ", "))
 	}
-	fmt.Fprintf(w, "evaluating on systems %s\n", strings.Join(x.EvalSystems, ", "))
+	fmt.Fprintf(w, "evaluating on systems %s\n%s\n", strings.Join(x.EvalSystems, ", "), overlapNote)
 }
+
+// overlapNote qualifies the intervals of evaluations that replay a trace.
+const overlapNote = "Episodes are windows of these few systems and may overlap: the intervals are too narrow, and do not cover the choice of systems."

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,7 +60,11 @@ func inspectPolicy(s streams, path string, asJSON bool) error {
 	fmt.Fprintf(&b, "trained     %s, seed %d, %d steps, run %s\n", p.Algo, p.Seed, p.Steps, p.Run)
 	fmt.Fprintf(&b, "by          mend %s, %s, %s\n", p.Tool, p.Go, p.CPU)
 	fmt.Fprintf(&b, "network     %d features -> %d actions, %d weights\n", len(a.Features), len(a.Actions), a.Net.Params())
-	fmt.Fprintf(&b, "fallback    %s %v\n\nfeatures\n", a.Fallback.Name, a.Fallback.Parameters)
+	fmt.Fprintf(&b, "fallback    %s", cmp.Or(a.Fallback.Name, "none"))
+	for _, key := range slices.Sorted(maps.Keys(a.Fallback.Parameters)) {
+		fmt.Fprintf(&b, ", %s %g", key, a.Fallback.Parameters[key])
+	}
+	fmt.Fprintf(&b, "\n\nfeatures\n")
 	for _, f := range a.Features {
 		fmt.Fprintf(&b, "  %-24s (x - %g) / %g   %s\n", f.Name, f.Offset, f.Scale, f.Unit)
 	}

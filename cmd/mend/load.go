@@ -81,6 +81,10 @@ func (o *overrides) readData(name string, data []byte) (*configs.Run, error) {
 		if f.value == "" {
 			continue
 		}
+		if id, ok := s.Lookup(f.path); ok && f.flag == "env" && id != f.value {
+			// The file's other keys were written for its own world.
+			return nil, usagef("--env %s with %s, whose env.id is %s: want one of them", f.value, name, id)
+		}
 		value := f.value
 		if f.text {
 			quoted, err := json.Marshal(value)

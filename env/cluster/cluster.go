@@ -26,11 +26,12 @@ type Kind uint8
 const (
 	NodeUnreachable Kind = iota
 	ShardsAtRisk
+	NoQuestion // what an episode ends in; hold is the only answer
 	kinds
 )
 
 func (k Kind) String() string {
-	return [...]string{"node unreachable", "shards at risk"}[k]
+	return [...]string{"node unreachable", "shards at risk", "nothing"}[k]
 }
 
 // Flags of a node. The first group is truth, the second the controller's
@@ -284,7 +285,6 @@ func (w *World) Reset(s seed.Seed, obs []float32, mask []bool) {
 		// Nothing happened that needs a decision. The one step that an episode
 		// must have is then a hold at its end.
 		w.ended = false
-		w.kind, w.subject = ShardsAtRisk, 0
 		w.q.set(w.timers.horizon, w.horizon)
 	}
 	w.observe(obs, mask)
@@ -398,6 +398,7 @@ func (w *World) fire(id int32) bool {
 	switch {
 	case id < t.drawn:
 		w.ended = true
+		w.kind, w.subject = NoQuestion, 0
 		return true
 	case id < t.replace:
 		w.offer(id)

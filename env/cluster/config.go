@@ -195,7 +195,7 @@ func DefaultConfig() Config {
 			UnavailablePerTBHour: 600,  // assumed: no price is published
 			LossPerTB:            50_000,
 			Restart:              0.2,
-			Declare:              5, // assumed: an operator's five minutes
+			Declare:              0, // automatic in all systems modelled
 		},
 		Limits:  Limits{ZoneDeclaredShare: 0.25, FreeSpace: 0.05}, // Ceph: mon_osd_min_in_ratio 0.75, full ratio 0.95
 		Reward:  Reward{Interval: 5 * time.Minute, TimeConstant: 60 * time.Hour, ScaleUSD: 100},

@@ -40,14 +40,15 @@ const afterRestart = 5 * env.Minute
 // act carries out a legal answer to the present question.
 func (w *World) act(a Action) {
 	ask := w.timers.askNode + w.subject
-	if w.kind == ShardsAtRisk {
+	switch w.kind {
+	case ShardsAtRisk:
 		ask = w.timers.askRisk + w.subject
+	case NoQuestion:
+		return
 	}
 	switch {
 	case a == Hold:
-		if w.kind == NodeUnreachable || w.lists.length[w.subject] > 0 {
-			w.q.set(ask, w.now+simulated(w.cfg.Monitor.HoldReview))
-		}
+		w.q.set(ask, w.now+simulated(w.cfg.Monitor.HoldReview))
 	case a <= Wait1h:
 		w.q.set(ask, w.now+waits[a])
 	case a == Restart:

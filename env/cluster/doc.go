@@ -36,6 +36,14 @@
 // offered without effect; an outage that strikes a node already down prolongs
 // its outage or changes nothing.
 //
+// # The end of an episode
+//
+// The horizon cuts an episode between two questions. Its last observation is
+// therefore about no subject: the cluster's features as they are, those of
+// question and subject 0 before scaling, and hold the only legal action. An
+// episode in which nothing ever needed a decision consists of one step from
+// such an observation.
+//
 // # Time and cost
 //
 // Time is integer microseconds. Costs are rates, held between events and

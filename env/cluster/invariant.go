@@ -79,7 +79,7 @@ func (w *World) checkRanges() error {
 
 func (w *World) checkQueue() error {
 	if w.kind >= kinds || w.subject < 0 || w.kind == NodeUnreachable && int(w.subject) >= w.nodes ||
-		w.kind == ShardsAtRisk && int(w.subject) >= max(1, classes(w.wants)) {
+		w.kind == ShardsAtRisk && int(w.subject) >= classes(w.wants) {
 		return fmt.Errorf("question of kind %d about subject %d", w.kind, w.subject)
 	}
 	if w.now < 0 || w.now > w.horizon || !w.ended && w.q.at[w.timers.horizon] != w.horizon {

@@ -109,9 +109,6 @@ func (w *World) observe(obs []float32, mask []bool) {
 		w.legal[DeclareDead] = true
 	case ShardsAtRisk:
 		w.observeClass(w.subject, &raw)
-		if w.lists.length[w.subject] == 0 {
-			break // an episode without questions
-		}
 		w.legal[Wait1m], w.legal[Wait5m], w.legal[Wait15m], w.legal[Wait1h] = true, true, true, true
 		w.legal[RepairSlowSameZone], w.legal[RepairFastSameZone] = true, true
 		if w.zonesPerRegion > 1 {

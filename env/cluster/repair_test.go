@@ -40,6 +40,7 @@ func TestOneShard(t *testing.T) {
 	c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 1, 2, 2
 	c.Failures.Replacement = 10 * 365 * days
 	c.Horizon = 24 * time.Hour
+	c.Prices.Declare = 5
 	// Which nodes hold which of the 3 shards depends on the seed alone.
 	w := scripted(t, c, nil).w
 	victim := w.holders(0)[0]

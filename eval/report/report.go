@@ -212,13 +212,13 @@ func footnotes(r *eval.Result, curve bool) []string {
 		notes = append(notes, "One episode has no interval and says nothing about rare events.")
 	}
 	if slices.ContainsFunc(r.Policies, func(p eval.PolicyResult) bool { return p.Kind == eval.Baseline }) {
-		notes = append(notes, "Baselines ran with the parameters they were given; unless something above says otherwise they are untuned.")
+		notes = append(notes, "Baselines ran with the parameters of the configuration, by default those of the products: unless something above says otherwise they are untuned.")
 	}
 	if slices.ContainsFunc(r.Policies, func(p eval.PolicyResult) bool { return p.Kind == eval.Oracle }) {
 		notes = append(notes, "An oracle knows what no policy in service can know; it bounds what can be gained.")
 	}
 	if curve {
-		notes = append(notes, "The learning curve comes from evaluations during training; its best point flatters the policy, having been picked.")
+		notes = append(notes, "The learning curve comes from evaluations during training; the policy judged above is that of the last step, not the best point of the curve.")
 	}
 	return notes
 }

@@ -473,6 +473,7 @@ type Provenance struct {
 	Revision      string                 `protobuf:"bytes,8,opt,name=revision,proto3" json:"revision,omitempty"`
 	Go            string                 `protobuf:"bytes,9,opt,name=go,proto3" json:"go,omitempty"`
 	Cpu           string                 `protobuf:"bytes,10,opt,name=cpu,proto3" json:"cpu,omitempty"`
+	TrainSystems  []string               `protobuf:"bytes,11,rep,name=train_systems,json=trainSystems,proto3" json:"train_systems,omitempty"` // systems of a trace that were replayed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -575,6 +576,13 @@ func (x *Provenance) GetCpu() string {
 		return x.Cpu
 	}
 	return ""
+}
+
+func (x *Provenance) GetTrainSystems() []string {
+	if x != nil {
+		return x.TrainSystems
+	}
+	return nil
 }
 
 // Evaluation compares policies on the same episodes.
@@ -897,7 +905,7 @@ const file_checkpoints_internal_schema_policy_proto_rawDesc = "" +
 	"\x06biases\x18\x04 \x03(\x02R\x06biases\x12:\n" +
 	"\n" +
 	"activation\x18\x05 \x01(\x0e2\x1a.mend.policy.v1.ActivationR\n" +
-	"activation\"\xdf\x01\n" +
+	"activation\"\x84\x02\n" +
 	"\n" +
 	"Provenance\x12\x10\n" +
 	"\x03env\x18\x01 \x01(\tR\x03env\x12\x1d\n" +
@@ -911,7 +919,8 @@ const file_checkpoints_internal_schema_policy_proto_rawDesc = "" +
 	"\brevision\x18\b \x01(\tR\brevision\x12\x0e\n" +
 	"\x02go\x18\t \x01(\tR\x02go\x12\x10\n" +
 	"\x03cpu\x18\n" +
-	" \x01(\tR\x03cpu\"p\n" +
+	" \x01(\tR\x03cpu\x12#\n" +
+	"\rtrain_systems\x18\v \x03(\tR\ftrainSystems\"p\n" +
 	"\n" +
 	"Evaluation\x12\x1a\n" +
 	"\bepisodes\x18\x01 \x01(\x04R\bepisodes\x12\x12\n" +

@@ -26,6 +26,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"mend/configs/field"
+	"mend/env"
 )
 
 // Error is one complaint, with its place.
@@ -802,40 +803,12 @@ func suggest(name string, fields []structField) string {
 	if len(fields) == 0 {
 		return "none is known here"
 	}
-	best, nearest := "", max(1, len(name)/3)+1
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name
-		if d := editDistance(strings.ToLower(name), f.name, nearest); d < nearest {
-			best, nearest = f.name, d
-		}
 	}
-	if best != "" {
+	if best := env.Nearest(name, names); best != "" {
 		return "did you mean " + best + "?"
 	}
 	return "want one of " + strings.Join(names, ", ")
-}
-
-// editDistance is Levenshtein's, or bound where it is at least that.
-func editDistance(a, b string, bound int) int {
-	if len(a)-len(b) >= bound || len(b)-len(a) >= bound {
-		return bound
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			above, cost := row[j], 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(above+1, row[j-1]+1, diagonal+cost)
-			diagonal = above
-		}
-	}
-	return row[len(b)]
 }

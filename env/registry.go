@@ -55,17 +55,23 @@ type UnknownError struct {
 }
 
 func (e UnknownError) Error() string {
-	best, distance := "", 4
-	for _, k := range e.Known {
-		// At most three edits, and half the name: of a short one little would be left.
-		if d := editDistance(strings.ToLower(e.Name), strings.ToLower(k)); d < distance && 2*d <= len(e.Name) {
-			best, distance = k, d
-		}
-	}
-	if best != "" {
+	if best := Nearest(e.Name, e.Known); best != "" {
 		return fmt.Sprintf("unknown %s %q, did you mean %q?", e.What, e.Name, best)
 	}
 	return fmt.Sprintf("unknown %s %q, want one of %s", e.What, e.Name, strings.Join(e.Known, ", "))
+}
+
+// Nearest is the known name that was probably meant, empty where none is near:
+// at most three edits away, and half the name, for of a short one little would
+// be left.
+func Nearest(name string, known []string) string {
+	best, distance := "", 4
+	for _, k := range known {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < distance && 2*d <= len(name) {
+			best, distance = k, d
+		}
+	}
+	return best
 }
 
 // editDistance is Levenshtein's.

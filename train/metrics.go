@@ -18,7 +18,7 @@ import (
 	"mend/env"
 )
 
-// metricsFile holds one JSON object a line, of two kinds:
+// MetricsFile holds one JSON object a line, of two kinds:
 //
 //	{"kind":"train","step","update","episodes","time","steps_per_second",
 //	 "episode_return","episode_length", metrics of the agent, metrics of the world}
@@ -28,7 +28,7 @@ import (
 // episode_length are means over the episodes that ended, those of the agent
 // means over its updates, those of the world ratios of sums over the episodes
 // that ended. What is not a finite number is null. Steps never decrease.
-const metricsFile = "metrics.jsonl"
+const MetricsFile = "metrics.jsonl"
 
 var columns = []string{"kind", "step", "update", "episodes", "time", "steps_per_second", "episode_return", "episode_length", "objective"}
 

@@ -19,12 +19,12 @@ import (
 	"mend/checkpoints"
 )
 
-// What a run leaves in its folder, besides metrics.jsonl.
+// What a run leaves in its folder, besides MetricsFile.
 const (
-	checkpointsFolder = "checkpoints"
-	evalFolder        = "eval"
-	configFile        = "config.resolved.yaml"
-	manifestFile      = "manifest.json"
+	CheckpointsFolder = "checkpoints"
+	EvalFolder        = "eval" // for whoever evaluates
+	ConfigFile        = "config.resolved.yaml"
+	ManifestFile      = "manifest.json"
 	lockFile          = "run.lock"
 )
 
@@ -90,7 +90,7 @@ func UseDir(dir string, config []byte) error {
 
 // fill makes what a new run begins with, or leaves dir as it was.
 func fill(dir string, config []byte) (err error) {
-	for _, sub := range []string{checkpointsFolder, evalFolder} {
+	for _, sub := range []string{CheckpointsFolder, EvalFolder} {
 		sub := filepath.Join(dir, sub)
 		if err := os.Mkdir(sub, 0o777); err != nil {
 			return fmt.Errorf("train: %w", err)
@@ -101,7 +101,7 @@ func fill(dir string, config []byte) (err error) {
 			}
 		}()
 	}
-	if err := checkpoints.WriteFile(filepath.Join(dir, configFile), config); err != nil {
+	if err := checkpoints.WriteFile(filepath.Join(dir, ConfigFile), config); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
 	return nil
@@ -163,9 +163,9 @@ func first(a, b string) string {
 func WriteManifest(dir string, m Manifest) error {
 	b, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return fmt.Errorf("train: %s: %w", manifestFile, err)
+		return fmt.Errorf("train: %s: %w", ManifestFile, err)
 	}
-	if err := checkpoints.WriteFile(filepath.Join(dir, manifestFile), append(b, '\n')); err != nil {
+	if err := checkpoints.WriteFile(filepath.Join(dir, ManifestFile), append(b, '\n')); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
 	return nil

@@ -98,7 +98,7 @@ func (j *Job) start(ctx context.Context, c *checkpoints.Checkpoint) (summary Sum
 	if err != nil {
 		return Summary{}, err
 	}
-	if l.metrics, err = openMetrics(filepath.Join(j.Dir, metricsFile), c == nil); err != nil {
+	if l.metrics, err = openMetrics(filepath.Join(j.Dir, MetricsFile), c == nil); err != nil {
 		return Summary{}, err
 	}
 	defer func() {
@@ -178,7 +178,7 @@ func newLoop(j *Job) (*loop, error) {
 	spec, n := j.Vector.Spec(), j.Vector.N()
 	for _, m := range spec.Metrics {
 		if isColumn(m.Name) {
-			return nil, fmt.Errorf("train: metric %q of %s has the name of a column of %s", m.Name, spec.ID, metricsFile)
+			return nil, fmt.Errorf("train: metric %q of %s has the name of a column of %s", m.Name, spec.ID, MetricsFile)
 		}
 	}
 	l := &loop{
@@ -214,7 +214,7 @@ func (l *loop) fresh() error {
 	return nil
 }
 
-func (l *loop) folder() string { return filepath.Join(l.job.Dir, checkpointsFolder) }
+func (l *loop) folder() string { return filepath.Join(l.job.Dir, CheckpointsFolder) }
 
 // begin starts the clocks of this call.
 func (l *loop) begin(now time.Time) {
@@ -371,12 +371,12 @@ func (l *loop) logTrain(now time.Time) error {
 	return nil
 }
 
-// The sections of a checkpoint, in order.
+// The sections of a checkpoint, in order. SectionAgent is the agent's state.
 const (
 	sectionLoop   = "loop"
 	sectionVector = "vector"
 	sectionSteps  = "timesteps"
-	sectionAgent  = "agent"
+	SectionAgent  = "agent"
 )
 
 // checkpoint stores the whole run unless this very step is stored already.
@@ -396,7 +396,7 @@ func (l *loop) checkpoint() error {
 		{Name: sectionLoop, Data: b[0]},
 		{Name: sectionVector, Data: b[1]},
 		{Name: sectionSteps, Data: b[2]},
-		{Name: sectionAgent, Data: b[3]},
+		{Name: SectionAgent, Data: b[3]},
 	}}
 	c.Meta.Step, c.Meta.Update, c.Meta.Episode = l.step, l.update, l.episode
 	path := filepath.Join(l.folder(), checkpoints.Name(l.step))
@@ -494,7 +494,7 @@ func (l *loop) restore(c *checkpoints.Checkpoint) error {
 		{sectionLoop, func(b []byte) error { return state.Restore(b, l.counters.fields) }},
 		{sectionVector, j.Vector.RestoreState},
 		{sectionSteps, l.restoreSteps},
-		{sectionAgent, j.Agent.RestoreState},
+		{SectionAgent, j.Agent.RestoreState},
 	} {
 		data, err := c.Section(section.name)
 		if err == nil {
@@ -507,7 +507,7 @@ func (l *loop) restore(c *checkpoints.Checkpoint) error {
 	if l.step != c.Meta.Step {
 		return fmt.Errorf("train: resume from step %d: the loop is at step %d", c.Meta.Step, l.step)
 	}
-	if err := trimMetrics(filepath.Join(j.Dir, metricsFile), l.step); err != nil {
+	if err := trimMetrics(filepath.Join(j.Dir, MetricsFile), l.step); err != nil {
 		return err
 	}
 	if err := removeLater(l.folder(), l.step); err != nil {

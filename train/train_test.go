@@ -43,7 +43,7 @@ func reference(t testing.TB) string {
 // lines reads metrics.jsonl without what depends on the clock.
 func lines(t testing.TB, dir string) []string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, metricsFile))
+	b, err := os.ReadFile(filepath.Join(dir, MetricsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,9 +78,9 @@ func same(t testing.TB, got, want string) {
 // copyMetrics gives dir the lines of from.
 func copyMetrics(t testing.TB, dir, from string) {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(from, metricsFile))
+	b, err := os.ReadFile(filepath.Join(from, MetricsFile))
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, metricsFile), b, 0o666)
+		err = os.WriteFile(filepath.Join(dir, MetricsFile), b, 0o666)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -426,7 +426,7 @@ func TestDiskFull(t *testing.T) {
 		t.Skip("no /dev/full here")
 	}
 	dir := t.TempDir()
-	path := filepath.Join(dir, metricsFile)
+	path := filepath.Join(dir, MetricsFile)
 	if err := os.Symlink("/dev/full", path); err != nil {
 		t.Fatal(err)
 	}
@@ -458,7 +458,7 @@ func TestTrimMetrics(t *testing.T) {
 		{"no step", a + "{}\n" + b, a + b},
 		{"step of another kind", a + `{"step":"x"}` + "\n" + `{"step":1.5}` + "\n", a},
 	} {
-		path := filepath.Join(t.TempDir(), metricsFile)
+		path := filepath.Join(t.TempDir(), MetricsFile)
 		if err := os.WriteFile(path, []byte(test.have), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -490,7 +490,7 @@ func TestResumeTornMetrics(t *testing.T) {
 	if !errors.Is(err, ErrInterrupted) || !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, metricsFile), os.O_APPEND|os.O_WRONLY, 0)
+	f, err := os.OpenFile(filepath.Join(dir, MetricsFile), os.O_APPEND|os.O_WRONLY, 0)
 	if err == nil {
 		_, err = f.WriteString(`{"kind":"train","step":144,"upd`)
 	}

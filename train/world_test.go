@@ -210,7 +210,7 @@ func last(t testing.TB, dir string) []byte {
 }
 
 func weightOf(t testing.TB, c *checkpoints.Checkpoint) uint64 {
-	b, err := c.Section(sectionAgent)
+	b, err := c.Section(SectionAgent)
 	if err != nil {
 		t.Fatal(err)
 	}

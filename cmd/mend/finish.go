@@ -22,13 +22,11 @@ import (
 	"mend/train"
 )
 
-// What finish leaves in the folder of a run, and where checkpoints are.
+// What finish leaves in the folder of a run, beside what train does.
 const (
-	evalFolder        = "eval"
-	evalFile          = "final.json"
-	policyFile        = "policy.mend"
-	reportFile        = "report.html"
-	checkpointsFolder = "checkpoints"
+	evalFile   = "final.json"
+	policyFile = "policy.mend"
+	reportFile = "report.html"
 )
 
 // finish evaluates the trained policy against every baseline, exports it, and
@@ -48,7 +46,7 @@ func (t *training) finish(ctx context.Context, s train.Summary) error {
 	if err != nil {
 		return err
 	}
-	if err := checkpoints.WriteFile(filepath.Join(t.job.Dir, evalFolder, evalFile), append(b, '\n')); err != nil {
+	if err := checkpoints.WriteFile(filepath.Join(t.job.Dir, train.EvalFolder, evalFile), append(b, '\n')); err != nil {
 		return err
 	}
 	m := t.job.Meta
@@ -65,7 +63,7 @@ func (t *training) finish(ctx context.Context, s train.Summary) error {
 // tidy removes the temporary files of a finish that was killed, and makes the
 // folder of the evaluation where somebody has removed it.
 func (t *training) tidy() error {
-	folder := filepath.Join(t.job.Dir, evalFolder)
+	folder := filepath.Join(t.job.Dir, train.EvalFolder)
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
 	}
@@ -141,7 +139,7 @@ func evaluationOf(r *eval.Result) *policy.Evaluation {
 }
 
 func (t *training) writeReport(r *eval.Result, steps uint64) error {
-	metrics, err := os.Open(filepath.Join(t.job.Dir, "metrics.jsonl"))
+	metrics, err := os.Open(filepath.Join(t.job.Dir, train.MetricsFile))
 	if err != nil {
 		return err
 	}

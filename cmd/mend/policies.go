@@ -18,6 +18,7 @@ import (
 	"mend/env/cluster"
 	"mend/env/seed"
 	"mend/eval"
+	"mend/train"
 )
 
 // source is a POLICY of the command line that was learned: what acts, and the
@@ -63,12 +64,12 @@ func openRunPolicy(dir string) (*source, error) {
 	}
 	a, err := policy.Load(filepath.Join(dir, policyFile))
 	if err == nil {
-		return &source{name: dir, artifact: a, config: data, from: filepath.Join(dir, "config.resolved.yaml")}, nil
+		return &source{name: dir, artifact: a, config: data, from: filepath.Join(dir, train.ConfigFile)}, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	path, c, _, err := checkpoints.Latest(filepath.Join(dir, checkpointsFolder))
+	path, c, _, err := checkpoints.Latest(filepath.Join(dir, train.CheckpointsFolder))
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,7 @@ func fromCheckpoint(name, path string, c *checkpoints.Checkpoint) (*source, erro
 	if err != nil {
 		return nil, err
 	}
-	state, err := c.Section("agent")
+	state, err := c.Section(train.SectionAgent)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -106,7 +107,7 @@ func fromCheckpoint(name, path string, c *checkpoints.Checkpoint) (*source, erro
 // elsewhere.
 func runOf(checkpoint string) string {
 	path, err := filepath.Abs(checkpoint)
-	if err != nil || filepath.Base(filepath.Dir(path)) != checkpointsFolder {
+	if err != nil || filepath.Base(filepath.Dir(path)) != train.CheckpointsFolder {
 		return ""
 	}
 	return runName(filepath.Dir(filepath.Dir(path)))

@@ -95,7 +95,7 @@ func resumeTrain(ctx context.Context, o *trainOptions) error {
 	if err != nil {
 		return err
 	}
-	path, ckpt, skipped, err := checkpoints.Latest(filepath.Join(o.resume, checkpointsFolder))
+	path, ckpt, skipped, err := checkpoints.Latest(filepath.Join(o.resume, train.CheckpointsFolder))
 	for _, e := range skipped {
 		o.log().Warn("checkpoint passed over", "error", e)
 	}
@@ -245,7 +245,7 @@ func checkOut(out string) error {
 
 // completeFolder writes the manifest of a run that was killed before it could.
 func (t *training) completeFolder() error {
-	if _, err := os.Stat(filepath.Join(t.job.Dir, "manifest.json")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(t.job.Dir, train.ManifestFile)); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return train.WriteManifest(t.job.Dir, train.NewManifest(t.job.Meta, time.Now()))
@@ -333,7 +333,7 @@ func quoteForShell(s string) string {
 
 // openRun reads the resolved configuration of a run.
 func openRun(dir string) (*configs.Run, []byte, error) {
-	path := filepath.Join(dir, "config.resolved.yaml")
+	path := filepath.Join(dir, train.ConfigFile)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, usagef("%s is no run: it has no config.resolved.yaml", dir)

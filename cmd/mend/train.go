@@ -285,11 +285,12 @@ func (t *training) announce() {
 }
 
 // evaluate judges the policy under training on its own set of held-out worlds.
-func (t *training) evaluate(ctx context.Context, p agents.Policy) (train.Evaluation, error) {
+// The workers of the evaluation need a policy each, of the same weights, which
+// rest meanwhile; the one that is passed is not used.
+func (t *training) evaluate(ctx context.Context, _ agents.Policy) (train.Evaluation, error) {
 	c := eval.Config{Episodes: t.config.Train.EvalEpisodes, Seed: periodicSeed(t.config)}
-	net := t.agent.Actor().Clone()
 	r, err := eval.Run(ctx, t.factory.of(evaluationSplit), []eval.Entry{{
-		Name: t.config.Algo, Kind: eval.Learned, New: greedy(net),
+		Name: t.config.Algo, Kind: eval.Learned, New: greedy(t.agent.Actor()),
 	}}, c)
 	if err != nil {
 		return train.Evaluation{}, err

@@ -2,13 +2,15 @@
 //
 // A [Policy] chooses actions from observations and masks; an [Agent] is a
 // Policy that learns. Hand-written policies are in agents/baseline, learners
-// in agents/ppo, the forward pass that every trained policy acts by in
+// in agents/ppo and agents/dqn, what these share of the learning signal in
+// agents/signal, the forward pass that every trained policy acts by in
 // agents/mlp.
 package agents
 
 import (
 	"mend/agents/mlp"
 	"mend/env"
+	"mend/env/state"
 )
 
 // Policy chooses one action for each environment of a TimeStep.
@@ -31,12 +33,13 @@ type Agent interface {
 	// later updates.
 	Greedy() Policy
 	// Actor is the network behind Greedy, which takes the legal action of the
-	// highest output. It follows later updates.
+	// highest output: with averaged weights where the agent averages, and with
+	// its normaliser in front. It follows later updates.
 	Actor() *mlp.Net
-	// AppendState appends everything that learning depends on; RestoreState on
-	// an agent of the same configuration continues bit for bit.
-	AppendState(b []byte) []byte
-	RestoreState(b []byte) error
+	// Fields carries everything that learning depends on, in either direction:
+	// an agent of the same configuration that it restores continues bit for
+	// bit. After an error the agent is not fit for use.
+	Fields(c *state.Codec)
 }
 
 // Metric is one figure that an update reports.

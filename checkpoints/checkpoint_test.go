@@ -22,16 +22,59 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write testdata anew")
 
+// content is all that a file holds, in memory.
+type content struct {
+	Meta     Meta
+	Sections []named
+}
+
+type named struct {
+	Name string
+	Data []byte
+}
+
+// sections is what Write takes.
+func (c *content) sections() []Section {
+	list := make([]Section, len(c.Sections))
+	for i, s := range c.Sections {
+		list[i] = Section{s.Name, uint64(len(s.Data)), func(w io.Writer) error {
+			_, err := w.Write(s.Data)
+			return err
+		}}
+	}
+	return list
+}
+
+// contentOf reads all sections of a checkpoint.
+func contentOf(t testing.TB, c *Checkpoint) *content {
+	t.Helper()
+	all := &content{Meta: c.Meta}
+	for _, s := range c.Sections {
+		err := s.Read(func(r io.Reader, size uint64) error {
+			b, err := io.ReadAll(r)
+			if uint64(len(b)) != size {
+				t.Errorf("section %q has %d bytes, it announced %d", s.Name, len(b), size)
+			}
+			all.Sections = append(all.Sections, named{s.Name, b})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
 // sample is what testdata/v1.ckpt holds. It must not change.
-func sample() *Checkpoint {
-	return &Checkpoint{
+func sample() *content {
+	return &content{
 		Meta: Meta{
 			Env: "RackBursts-v0", EnvDigest: strings.Repeat("ab", 32), Algo: "ppo",
 			Seed: 1<<64 - 1, Step: 12345, Update: 12, Episode: 3,
 			Config: []byte("seed: 18446744073709551615\n"),
 			Tool:   "v0.1.0", Go: "go1.26.8", CPU: "amd64 avx512",
 		},
-		Sections: []Section{
+		Sections: []named{
 			{"agent", []byte{0, 1, 2, 254, 255}},
 			{"vector", nil},
 			{"replay", bytes.Repeat([]byte("ring"), 8)},
@@ -39,14 +82,16 @@ func sample() *Checkpoint {
 	}
 }
 
-func encoded(t testing.TB, c *Checkpoint) []byte {
+func encoded(t testing.TB, c *content) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := encode(&b, c); err != nil {
+	if err := encode(&b, &c.Meta, c.sections()); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
 }
+
+func write(path string, c *content) error { return Write(path, c.Meta, c.sections()...) }
 
 // sealed is b with its digest after it.
 func sealed(b []byte) []byte {
@@ -61,33 +106,36 @@ func put(t testing.TB, path string, data []byte) {
 	}
 }
 
-func wantCheckpoint(t *testing.T, got, want *Checkpoint) {
+func wantContent(t *testing.T, got *Checkpoint, want *content) {
 	t.Helper()
-	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+	if d := cmp.Diff(want, contentOf(t, got), cmpopts.EquateEmpty()); d != "" {
 		t.Errorf("checkpoint differs (-want +got):\n%s", d)
 	}
 }
 
 func TestRoundTrip(t *testing.T) {
-	for name, c := range map[string]*Checkpoint{
+	kernel := sample()
+	kernel.Meta.Kernel = "avx2"
+	for name, c := range map[string]*content{
 		"sample": sample(),
+		"kernel": kernel,
 		"empty":  {},
-		"large":  {Sections: []Section{{"a", bytes.Repeat([]byte{7}, 300_000)}, {"b", make([]byte, 65536)}}},
+		"large":  {Sections: []named{{"a", bytes.Repeat([]byte{7}, 300_000)}, {"b", make([]byte, 65536)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.ckpt")
-			if err := Write(path, c); err != nil {
+			if err := write(path, c); err != nil {
 				t.Fatal(err)
 			}
 			got, err := Read(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantCheckpoint(t, got, c)
+			wantContent(t, got, c)
 
 			// Equal runs give equal files.
 			again := filepath.Join(t.TempDir(), "y.ckpt")
-			if err := Write(again, got); err != nil {
+			if err := write(again, contentOf(t, got)); err != nil {
 				t.Fatal(err)
 			}
 			a, _ := os.ReadFile(path)
@@ -100,14 +148,105 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestSection(t *testing.T) {
-	c := sample()
-	if b, err := c.Section("agent"); err != nil || len(b) != 5 {
-		t.Errorf("agent: %v, %v", b, err)
+	path := filepath.Join(t.TempDir(), "x.ckpt")
+	if err := write(path, sample()); err != nil {
+		t.Fatal(err)
 	}
-	_, err := c.Section("agnet")
+	c, err := Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Section("agent")
+	if err != nil || s.Size != 5 {
+		t.Fatalf("agent: %+v, %v", s, err)
+	}
+	_, err = c.Section("agnet")
 	wantError(t, err, `checkpoints: no section "agnet", want one of agent, vector, replay`)
 	_, err = new(Checkpoint).Section("agent")
 	wantError(t, err, "has none")
+
+	where := fmt.Sprintf("checkpoints: read %q: section \"agent\": ", path)
+	wantError(t, s.Read(func(r io.Reader, _ uint64) error {
+		_, err := io.ReadFull(r, make([]byte, 3))
+		return err
+	}), where+"2 of 5 bytes were left unread")
+	own := errors.New("own")
+	if err := s.Read(func(io.Reader, uint64) error { return own }); !errors.Is(err, own) {
+		t.Errorf("%v does not wrap the reader's error", err)
+	}
+
+	// Between Read and the section's data the file changes.
+	all := func(r io.Reader, _ uint64) error {
+		_, err := io.Copy(io.Discard, r)
+		return err
+	}
+	if err := s.Read(all); err != nil {
+		t.Error(err)
+	}
+	other := sample()
+	other.Sections[0].Data[2]++
+	if err := write(path, other); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, s.Read(all), where+"the file changed after it was verified")
+	put(t, path, nil)
+	wantError(t, s.Read(all), where+"the file changed after it was verified")
+	os.Remove(path)
+	if err := s.Read(all); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v does not wrap fs.ErrNotExist", err)
+	}
+}
+
+// A large section passes through: neither writing nor reading it allocates what
+// depends on its size. 1 MB is room for the buffers, of 64 kB each, the digests
+// and the names; the section is 128 times that.
+func TestSectionsStream(t *testing.T) {
+	const size, room = 128 << 20, 1 << 20
+	path := filepath.Join(t.TempDir(), "x.ckpt")
+	chunk := make([]byte, 32<<10)
+	allocated := func(f func() error) uint64 {
+		t.Helper()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := f(); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	if n := allocated(func() error {
+		return Write(path, Meta{}, Section{"replay", size, func(w io.Writer) error {
+			for range size / len(chunk) {
+				if _, err := w.Write(chunk); err != nil {
+					return err
+				}
+			}
+			return nil
+		}})
+	}); n > room {
+		t.Errorf("writing a section of %d bytes allocates %d, want at most %d", size, n, room)
+	}
+	read := 0
+	if n := allocated(func() error {
+		c, err := Read(path)
+		if err != nil {
+			return err
+		}
+		return c.Sections[0].Read(func(r io.Reader, _ uint64) error {
+			for {
+				n, err := r.Read(chunk)
+				read += n
+				if err == io.EOF {
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+			}
+		})
+	}); n > room || read != size {
+		t.Errorf("reading %d bytes of a section of %d allocates %d, want at most %d", read, size, n, room)
+	}
 }
 
 // Files of every version ever released load forever.
@@ -120,7 +259,7 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantCheckpoint(t, got, sample())
+	wantContent(t, got, sample())
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -132,19 +271,17 @@ func TestGolden(t *testing.T) {
 
 func TestEveryDamageIsRefused(t *testing.T) {
 	whole := encoded(t, sample())
-	if _, err := decode(bytes.NewReader(whole), int64(len(whole)), true); err != nil {
+	if _, err := decode(bytes.NewReader(whole), int64(len(whole))); err != nil {
 		t.Fatal(err)
 	}
 	refuse := func(t *testing.T, b []byte, what string, at int) {
 		t.Helper()
-		for _, keep := range []bool{true, false} {
-			c, err := decode(bytes.NewReader(b), int64(len(b)), keep)
-			if err == nil || c != nil {
-				t.Fatalf("%s %d of %d was accepted (keep %v)", what, at, len(whole), keep)
-			}
-			if strings.Contains(err.Error(), "\n") {
-				t.Fatalf("%s %d: error of several lines: %q", what, at, err)
-			}
+		c, err := decode(bytes.NewReader(b), int64(len(b)))
+		if err == nil || c != nil {
+			t.Fatalf("%s %d of %d was accepted", what, at, len(whole))
+		}
+		if strings.Contains(err.Error(), "\n") {
+			t.Fatalf("%s %d: error of several lines: %q", what, at, err)
 		}
 	}
 	t.Run("byte", func(t *testing.T) {
@@ -225,18 +362,28 @@ func TestReadErrors(t *testing.T) {
 func TestWriteErrors(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.ckpt")
+	bytesOf := func(n int, err error) func(io.Writer) error {
+		return func(w io.Writer) error {
+			w.Write(make([]byte, n))
+			return err
+		}
+	}
 	for name, tt := range map[string]struct {
-		c    Checkpoint
-		want string
+		meta     Meta
+		sections []Section
+		want     string
 	}{
-		"unnamed":  {Checkpoint{Sections: []Section{{}}}, "section 0 has no name"},
-		"repeated": {Checkpoint{Sections: []Section{{"a", nil}, {"a", nil}}}, `two sections "a"`},
-		"long":     {Checkpoint{Sections: []Section{{strings.Repeat("n", 65536), nil}}}, "name of 65536 bytes"},
-		"name":     {Checkpoint{Sections: []Section{{"\xff", nil}}}, "want UTF-8"},
-		"meta":     {Checkpoint{Meta: Meta{Env: "\xff"}}, "UTF-8"},
+		"unnamed":  {Meta{}, []Section{{}}, "section 0 has no name"},
+		"repeated": {Meta{}, []Section{{Name: "a"}, {Name: "a"}}, `two sections "a"`},
+		"long":     {Meta{}, []Section{{Name: strings.Repeat("n", 65536)}}, "name of 65536 bytes"},
+		"name":     {Meta{}, []Section{{Name: "\xff"}}, "want UTF-8"},
+		"meta":     {Meta{Env: "\xff"}, nil, "UTF-8"},
+		"fails":    {Meta{}, []Section{{"a", 1, bytesOf(1, errors.New("no data"))}}, "no data"},
+		"short":    {Meta{}, []Section{{"a", 2, bytesOf(1, nil)}}, `section "a" wrote 1 bytes, it announced 2`},
+		"more":     {Meta{}, []Section{{"a", 2, bytesOf(3, nil)}}, `section "a" wrote 3 bytes, it announced 2`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			wantError(t, Write(path, &tt.c), tt.want)
+			wantError(t, Write(path, tt.meta, tt.sections...), tt.want)
 		})
 	}
 	t.Run("onto a folder", func(t *testing.T) {
@@ -244,12 +391,12 @@ func TestWriteErrors(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(onto, "inside"), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if err := Write(onto, sample()); err == nil {
+		if err := write(onto, sample()); err == nil {
 			t.Error("a folder was replaced")
 		}
 	})
 	t.Run("missing folder", func(t *testing.T) {
-		err := Write(filepath.Join(dir, "none", "x.ckpt"), sample())
+		err := write(filepath.Join(dir, "none", "x.ckpt"), sample())
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%v does not wrap fs.ErrNotExist", err)
 		}
@@ -274,7 +421,7 @@ func TestUnwritableFolder(t *testing.T) {
 		}
 		defer os.Chmod(dir, 0o777)
 	}
-	wantError(t, Write(filepath.Join(dir, "x.ckpt"), sample()), "checkpoints: write ")
+	wantError(t, write(filepath.Join(dir, "x.ckpt"), sample()), "checkpoints: write ")
 	wantError(t, WriteFile(filepath.Join(dir, "x.json"), []byte("{}")), "checkpoints: write ")
 }
 
@@ -307,7 +454,7 @@ func TestName(t *testing.T) {
 	}
 }
 
-func at(step uint64) *Checkpoint {
+func at(step uint64) *content {
 	c := sample()
 	c.Meta.Step = step
 	return c
@@ -323,7 +470,7 @@ func TestLatest(t *testing.T) {
 
 	// Steps order by number, not by text.
 	for _, step := range []uint64{5, 999_999_999_999, 1_000_000_000_000} {
-		if err := Write(filepath.Join(dir, Name(step)), at(step)); err != nil {
+		if err := write(filepath.Join(dir, Name(step)), at(step)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -414,7 +561,7 @@ func TestPrune(t *testing.T) {
 func TestTempName(t *testing.T) {
 	dir := t.TempDir()
 	err := disk.Replace(filepath.Join(dir, Name(7)), func(w io.Writer) error {
-		if err := encode(w, sample()); err != nil {
+		if err := encode(w, &Meta{}, sample().sections()); err != nil {
 			return err
 		}
 		if _, _, _, err := Latest(dir); !errors.Is(err, fs.ErrNotExist) {
@@ -436,36 +583,37 @@ func FuzzRead(f *testing.F) {
 	f.Add(whole, false)
 	f.Add(whole[:len(whole)-sha256.Size], true)
 	f.Add(whole[:len(whole)/2], false)
-	f.Add(encoded(f, &Checkpoint{}), false)
+	f.Add(encoded(f, &content{}), false)
 	f.Add([]byte(Magic), true)
 	f.Fuzz(func(t *testing.T, b []byte, seal bool) {
 		if seal { // so that the digest does not stop everything
 			b = sealed(b)
 		}
-		c, err := decode(bytes.NewReader(b), int64(len(b)), true)
-		dropped, err2 := decode(bytes.NewReader(b), int64(len(b)), false)
-		if (err == nil) != (err2 == nil) {
-			t.Fatalf("with data %v, without %v", err, err2)
-		}
+		c, err := decode(bytes.NewReader(b), int64(len(b)))
 		if err != nil {
 			return
 		}
-		if len(c.Sections) != len(dropped.Sections) {
-			t.Fatalf("%d sections with data, %d without", len(c.Sections), len(dropped.Sections))
+		all := &content{Meta: c.Meta}
+		for _, s := range c.Sections {
+			data := b[s.offset:][:s.Size]
+			if sha256.Sum256(data) != s.digest {
+				t.Fatalf("section %q: its digest is of something else", s.Name)
+			}
+			all.Sections = append(all.Sections, named{s.Name, data})
 		}
-		again := encoded(t, c)
-		if _, err := decode(bytes.NewReader(again), int64(len(again)), true); err != nil {
+		again := encoded(t, all)
+		if _, err := decode(bytes.NewReader(again), int64(len(again))); err != nil {
 			t.Fatalf("written again: %v", err)
 		}
 	})
 }
 
 func BenchmarkWrite(b *testing.B) {
-	c := &Checkpoint{Sections: []Section{{"agent", make([]byte, 1<<20)}}}
+	c := &content{Sections: []named{{"agent", make([]byte, 1<<20)}}}
 	path := filepath.Join(b.TempDir(), "x.ckpt")
 	b.SetBytes(1 << 20)
 	for b.Loop() {
-		if err := Write(path, c); err != nil {
+		if err := write(path, c); err != nil {
 			b.Fatal(err)
 		}
 	}

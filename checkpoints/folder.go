@@ -66,7 +66,7 @@ func Prune(dir string, keep int) error {
 	if len(names) > keep {
 		// Oldest first, so that being killed here leaves no gap.
 		readable := slices.IndexFunc(names, func(name string) bool {
-			_, err := readFile(filepath.Join(dir, name), false)
+			_, err := Read(filepath.Join(dir, name))
 			return err == nil
 		})
 		for i := len(names) - 1; i >= keep; i-- {

@@ -113,8 +113,8 @@ func writeForever(dir string) {
 	for {
 		step++
 		c := at(step)
-		c.Sections = append(c.Sections, Section{"weights", bytes.Repeat([]byte{byte(step)}, 200_000)})
-		if err := Write(filepath.Join(dir, Name(step)), c); err != nil {
+		c.Sections = append(c.Sections, named{"weights", bytes.Repeat([]byte{byte(step)}, 200_000)})
+		if err := write(filepath.Join(dir, Name(step)), c); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
@@ -146,14 +146,14 @@ func TestFullDisk(t *testing.T) {
 		}
 		defer syscall.Setrlimit(syscall.RLIMIT_FSIZE, &usual) // for files of the test framework
 		c := at(2)
-		c.Sections = append(c.Sections, Section{"large", make([]byte, 100_000)})
-		fmt.Println("Write:", Write(filepath.Join(dir, "x.ckpt"), c))
+		c.Sections = append(c.Sections, named{"large", make([]byte, 100_000)})
+		fmt.Println("Write:", write(filepath.Join(dir, "x.ckpt"), c))
 		fmt.Println("WriteFile:", WriteFile(filepath.Join(dir, "x.json"), make([]byte, 2000)))
 		return
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x.ckpt")
-	if err := Write(path, at(1)); err != nil {
+	if err := write(path, at(1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := WriteFile(filepath.Join(dir, "x.json"), []byte("old")); err != nil {

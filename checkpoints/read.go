@@ -15,34 +15,32 @@ import (
 	"mend/checkpoints/internal/schema"
 )
 
-// Read loads the checkpoint at path. It refuses a file that is not one, is of a
-// newer version, is incomplete or was altered.
+// Read verifies the checkpoint at path, every byte of it. It refuses a file that
+// is not one, is of a newer version, is incomplete or was altered.
 func Read(path string) (*Checkpoint, error) {
-	c, err := readFile(path, true)
-	if err != nil {
-		return nil, fmt.Errorf("checkpoints: read %q: %w", path, err)
-	}
-	return c, nil
-}
-
-// readFile reads and verifies a file; without keep the sections' data is
-// dropped as it goes by.
-func readFile(path string, keep bool) (*Checkpoint, error) {
 	f, size, err := disk.Open(path, "checkpoint file")
-	if err != nil {
-		return nil, err
+	if err == nil {
+		defer f.Close()
+		var c *Checkpoint
+		if c, err = decode(f, size); err == nil {
+			for i := range c.Sections {
+				c.Sections[i].path = path
+			}
+			return c, nil
+		}
 	}
-	defer f.Close()
-	return decode(f, size, keep)
+	return nil, fmt.Errorf("checkpoints: read %q: %w", path, err)
 }
 
-// decode reads a file of the given size. Lengths are believed only as far as
-// the file reaches, so no allocation exceeds it.
-func decode(in io.Reader, size int64, keep bool) (*Checkpoint, error) {
+// decode reads a file of the given size and keeps of its sections where they
+// are. Lengths are believed only as far as the file reaches, so no allocation
+// exceeds it.
+func decode(in io.Reader, size int64) (*Checkpoint, error) {
 	d := decoder{in: bufio.NewReaderSize(in, 64<<10), left: size, digest: sha256.New()}
 	d.header(size)
 	c := &Checkpoint{}
 	meta := d.take("meta message", uint64(d.uint32()))
+	var names []string
 	for d.err == nil {
 		tag := d.take("section", 1)
 		if d.err != nil || tag[0] == endTag {
@@ -52,20 +50,18 @@ func decode(in io.Reader, size int64, keep bool) (*Checkpoint, error) {
 			d.fail(fmt.Errorf("damaged: byte %d is 0x%02x, want a section or the end", size-d.left-1, tag[0]))
 			break
 		}
-		s := Section{Name: string(d.take("section name", uint64(d.uint16())))}
-		n := d.uint64()
-		if keep {
-			s.Data = d.take(fmt.Sprintf("section %q", s.Name), n)
-		} else {
-			d.skip(fmt.Sprintf("section %q", s.Name), n)
-		}
+		s := Stored{Name: string(d.take("section name", uint64(d.uint16())))}
+		s.Size = d.uint64()
+		s.offset = size - d.left
+		s.digest = d.pass(fmt.Sprintf("section %q", s.Name), s.Size)
 		c.Sections = append(c.Sections, s)
+		names = append(names, s.Name)
 	}
 	d.trailer()
 	if d.err != nil {
 		return nil, d.err
 	}
-	if err := checkNames(c.Sections); err != nil {
+	if err := checkNames(names); err != nil {
 		return nil, err
 	}
 	var m schema.Meta
@@ -110,15 +106,17 @@ func (d *decoder) take(what string, n uint64) []byte {
 	return b
 }
 
-// skip reads n bytes into the digest only.
-func (d *decoder) skip(what string, n uint64) {
+// pass reads n bytes into the digest, and returns that of them alone.
+func (d *decoder) pass(what string, n uint64) (sum [sha256.Size]byte) {
 	if !d.fits(what, n, sha256.Size) {
-		return
+		return sum
 	}
-	if _, err := io.CopyN(d.digest, d.in, int64(n)); err != nil {
+	own := sha256.New()
+	if _, err := io.CopyN(io.MultiWriter(d.digest, own), d.in, int64(n)); err != nil {
 		d.readFailed(what, err)
 	}
 	d.left -= int64(n)
+	return [sha256.Size]byte(own.Sum(nil))
 }
 
 func (d *decoder) read(what string, b []byte) {

@@ -24,11 +24,11 @@ const (
 	endTag      = 'E'
 )
 
-// Write stores c at path, atomically and durably: whenever the process or the
-// machine stops, path holds either what it held before or all of c, and once
-// Write has returned nil it holds c.
-func Write(path string, c *Checkpoint) error {
-	err := disk.Replace(path, func(w io.Writer) error { return encode(w, c) })
+// Write stores a checkpoint at path, atomically and durably: whenever the
+// process or the machine stops, path holds either what it held before or all of
+// the checkpoint, and once Write has returned nil it holds the checkpoint.
+func Write(path string, m Meta, sections ...Section) error {
+	err := disk.Replace(path, func(w io.Writer) error { return encode(w, &m, sections) })
 	if err != nil {
 		return fmt.Errorf("checkpoints: write %q: %w", path, err)
 	}
@@ -48,15 +48,19 @@ func WriteFile(path string, data []byte) error {
 }
 
 // encode writes the file format; see format.md.
-func encode(out io.Writer, c *Checkpoint) error {
-	meta, err := proto.MarshalOptions{Deterministic: true}.Marshal(c.Meta.message())
+func encode(out io.Writer, m *Meta, sections []Section) error {
+	meta, err := proto.MarshalOptions{Deterministic: true}.Marshal(m.message())
 	if err != nil {
 		return err
 	}
 	if uint64(len(meta)) > math.MaxUint32 {
 		return fmt.Errorf("meta message of %d bytes, want at most %d", len(meta), uint32(math.MaxUint32))
 	}
-	if err := checkNames(c.Sections); err != nil {
+	names := make([]string, len(sections))
+	for i, s := range sections {
+		names[i] = s.Name
+	}
+	if err := checkNames(names); err != nil {
 		return err
 	}
 
@@ -67,12 +71,18 @@ func encode(out io.Writer, c *Checkpoint) error {
 	head = binary.LittleEndian.AppendUint32(head, uint32(len(meta)))
 	w.Write(head) // a bufio.Writer keeps its first error for Flush
 	w.Write(meta)
-	for _, s := range c.Sections {
+	for _, s := range sections {
 		w.WriteByte(sectionTag)
 		w.Write(binary.LittleEndian.AppendUint16(nil, uint16(len(s.Name))))
 		w.WriteString(s.Name)
-		w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(s.Data))))
-		w.Write(s.Data)
+		w.Write(binary.LittleEndian.AppendUint64(nil, s.Size))
+		data := counter{w: w}
+		if err := s.Write(&data); err != nil {
+			return err
+		}
+		if data.n != s.Size {
+			return fmt.Errorf("section %q wrote %d bytes, it announced %d", s.Name, data.n, s.Size)
+		}
 	}
 	w.WriteByte(endTag)
 	if err := w.Flush(); err != nil {
@@ -82,20 +92,32 @@ func encode(out io.Writer, c *Checkpoint) error {
 	return err
 }
 
-func checkNames(sections []Section) error {
-	seen := make(map[string]bool, len(sections))
-	for i, s := range sections {
+// counter counts what passes to w.
+type counter struct {
+	w io.Writer
+	n uint64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += uint64(n)
+	return n, err
+}
+
+func checkNames(names []string) error {
+	seen := make(map[string]bool, len(names))
+	for i, name := range names {
 		switch {
-		case s.Name == "":
+		case name == "":
 			return fmt.Errorf("section %d has no name", i)
-		case len(s.Name) > math.MaxUint16:
-			return fmt.Errorf("section %d has a name of %d bytes, want at most %d", i, len(s.Name), math.MaxUint16)
-		case !utf8.ValidString(s.Name):
-			return fmt.Errorf("section %d is called %q, want UTF-8", i, s.Name)
-		case seen[s.Name]:
-			return fmt.Errorf("two sections %q", s.Name)
+		case len(name) > math.MaxUint16:
+			return fmt.Errorf("section %d has a name of %d bytes, want at most %d", i, len(name), math.MaxUint16)
+		case !utf8.ValidString(name):
+			return fmt.Errorf("section %d is called %q, want UTF-8", i, name)
+		case seen[name]:
+			return fmt.Errorf("two sections %q", name)
 		}
-		seen[s.Name] = true
+		seen[name] = true
 	}
 	return nil
 }

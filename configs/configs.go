@@ -4,10 +4,13 @@ import (
 	"embed"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"mend/agents/baseline"
+	"mend/agents/dqn"
 	"mend/agents/ppo"
+	"mend/agents/signal"
 	"mend/configs/field"
 	"mend/env"
 	"mend/env/cluster"
@@ -21,6 +24,8 @@ type Run struct {
 	Env       Env              `yaml:"env"`
 	Algo      string           `yaml:"algo"` // which agent; its section follows
 	PPO       *ppo.Config      `yaml:"ppo"`
+	DQN       *dqn.Config      `yaml:"dqn"`
+	Signal    signal.Config    `yaml:"signal"` // what the agent learns from
 	Train     train.Config     `yaml:"train"`
 	Eval      eval.Config      `yaml:"eval"`
 	Baselines *baseline.Config `yaml:"baselines"` // worlds with a scenario only
@@ -43,7 +48,7 @@ type Trace struct {
 }
 
 // Algos lists what Run.Algo may be.
-var Algos = []string{"ppo"}
+var Algos = []string{"ppo", "dqn"}
 
 //go:embed scenarios/*.yaml
 var scenarioFiles embed.FS
@@ -93,11 +98,20 @@ func readScenario(name string, data []byte) (Scenario, error) {
 	return s, source.Positioned(e.Err())
 }
 
-// Default is the configuration of a run on the world of that id, before a file
-// changes it.
-func Default(id string) Run {
-	p := ppo.DefaultConfig()
-	r := Run{Env: Env{ID: id}, Algo: Algos[0], PPO: &p, Train: train.DefaultConfig(), Eval: eval.DefaultConfig()}
+// Default is the configuration of a run of that agent, one of Algos, on the
+// world of that id, before a file changes it.
+func Default(id, algo string) Run {
+	r := Run{Env: Env{ID: id}, Algo: algo, Signal: signal.DefaultConfig(), Train: train.DefaultConfig(), Eval: eval.DefaultConfig()}
+	switch algo {
+	case "ppo":
+		c := ppo.DefaultConfig()
+		r.PPO = &c
+	case "dqn":
+		c := dqn.DefaultConfig()
+		r.DQN = &c
+	default:
+		panic(fmt.Sprintf("configs: no agent %q", algo))
+	}
 	for _, s := range Scenarios() {
 		if s.ID == id {
 			b := baseline.DefaultConfig()
@@ -111,52 +125,79 @@ func Default(id string) Run {
 }
 
 // Read decodes a parsed file over the defaults of its world, which env.id
-// names, and validates the result. ids are the registered worlds. Complaints
-// are Errors, all at once.
+// names, and its agent, which algo names, and validates the result. ids are the
+// registered worlds. Complaints are Errors, all at once.
 func Read(s *Source, ids []string) (*Run, error) {
 	id, ok := s.Lookup("env.id")
 	if !ok {
 		return nil, s.Positioned(field.Errors{{Path: "env.id", Message: "is missing, want one of " + strings.Join(ids, ", ")}})
 	}
-	known := false
-	for _, k := range ids {
-		known = known || k == id
-	}
-	if !known {
+	if !slices.Contains(ids, id) {
 		return nil, s.Positioned(field.Errors{{Path: "env.id", Message: "is an " + env.UnknownError{What: "environment", Name: id, Known: ids}.Error()}})
 	}
-	r, want := Default(id), Default(id)
+	algo, ok := s.Lookup("algo")
+	known := !ok || slices.Contains(Algos, algo)
+	if !ok || !known {
+		algo = Algos[0]
+	}
+	r, want := Default(id, algo), Default(id, algo)
 	if err := s.Decode(&r); err != nil {
 		return nil, err
 	}
 	var e field.Errors
-	absent := func(is, want bool, path string) {
+	absent := func(is, want bool, path, why string) {
 		if is && !want {
-			e = append(e, field.Error{Path: path, Message: "is given, want none: " + id + " has no use for it"})
+			e = append(e, field.Error{Path: path, Message: "is given, want none: " + why})
 		} else if !is && want {
 			e = append(e, field.Error{Path: path, Message: "is null, want a mapping, or no such key"})
 		}
 	}
-	absent(r.Env.Cluster != nil, want.Env.Cluster != nil, "env.cluster")
-	absent(r.Env.Trace != nil, want.Env.Trace != nil, "env.trace")
-	absent(r.Baselines != nil, want.Baselines != nil, "baselines")
-	absent(r.PPO != nil, true, "ppo")
-	found := false
-	for _, a := range Algos {
-		found = found || a == r.Algo
+	noUse := id + " has no use for it"
+	absent(r.Env.Cluster != nil, want.Env.Cluster != nil, "env.cluster", noUse)
+	absent(r.Env.Trace != nil, want.Env.Trace != nil, "env.trace", noUse)
+	absent(r.Baselines != nil, want.Baselines != nil, "baselines", noUse)
+	if known {
+		absent(r.PPO != nil, want.PPO != nil, "ppo", "algo is "+algo)
+		absent(r.DQN != nil, want.DQN != nil, "dqn", "algo is "+algo)
 	}
-	e.Want(found, "algo", fmt.Sprintf("%q", r.Algo), strings.Join(Algos, " or "))
+	e.Want(known, "algo", fmt.Sprintf("%q", r.Algo), strings.Join(Algos, " or "))
 	if len(e) == 0 {
-		if r.Env.Cluster != nil {
-			e.Under("env.cluster", r.Env.Cluster.Validate())
-			e.Under("baselines", r.Baselines.Validate())
-		}
-		e.Under("ppo", r.PPO.Validate())
-		e.Under("train", r.Train.Validate())
-		e.Under("eval", r.Eval.Validate())
+		e = r.validate()
 	}
 	if len(e) > 0 {
 		return nil, s.Positioned(e)
 	}
 	return &r, nil
+}
+
+// validate collects the complaints of all sections that are there.
+func (r *Run) validate() field.Errors {
+	var e field.Errors
+	if r.Env.Cluster != nil {
+		e.Under("env.cluster", r.Env.Cluster.Validate())
+		e.Under("baselines", r.Baselines.Validate())
+	}
+	if r.PPO != nil {
+		e.Under("ppo", r.PPO.Validate())
+	}
+	if r.DQN != nil {
+		e.Under("dqn", r.DQN.Validate())
+		// What dqn.New refuses of these together.
+		e.Want(r.DQN.Quantiles <= 1 || r.Signal.ValueHead != "symexp", "dqn.quantiles", r.DQN.Quantiles, "1 with signal.value_head symexp")
+		e.Want(r.DQN.BufferSize < 1 || r.DQN.BufferSize >= 4*r.Train.Envs, "dqn.buffer_size", r.DQN.BufferSize,
+			fmt.Sprintf("at least %d, 4 for each of train.envs", 4*r.Train.Envs))
+	}
+	e.Under("signal", r.Signal.Validate())
+	if name := r.Signal.Shaping.Baseline; name != "" {
+		const path = "signal.shaping.baseline"
+		switch {
+		case r.Baselines == nil:
+			e = append(e, field.Error{Path: path, Message: fmt.Sprintf("is %q, want none: %s has no baselines", name, r.Env.ID)})
+		case !slices.Contains(baseline.Names(), name):
+			e = append(e, field.Error{Path: path, Message: "is an " + env.UnknownError{What: "baseline", Name: name, Known: baseline.Names()}.Error()})
+		}
+	}
+	e.Under("train", r.Train.Validate())
+	e.Under("eval", r.Eval.Validate())
+	return e
 }

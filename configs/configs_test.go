@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,10 +13,12 @@ import (
 	"mend/env/cluster"
 )
 
-// worlds are the ids that Read is given here: all scenarios and one world that
-// is none.
+// classic are worlds without a scenario.
+var classic = []string{"CartPole-v1", "Acrobot-v1"}
+
+// worlds are the ids that Read is given here: all scenarios and classic ones.
 func worlds() []string {
-	list := []string{"CartPole-v1"}
+	list := slices.Clone(classic)
 	for _, s := range Scenarios() {
 		list = append(list, s.ID)
 	}
@@ -81,60 +84,75 @@ func TestFilesInThisFolder(t *testing.T) {
 	}
 }
 
-// The default of every world, written out, reads back as it was.
+// The default of every world and agent, written out, reads back as it was, and
+// has the section of that agent alone.
 func TestDefaultReadsBack(t *testing.T) {
 	for _, id := range worlds() {
-		want := Default(id)
-		b, err := Encode(want)
-		if err != nil {
-			t.Errorf("%s: %v", id, err)
-			continue
-		}
-		s, err := Parse(id+".yaml", b)
-		if err != nil {
-			t.Errorf("%v in\n%s", err, b)
-			continue
-		}
-		got, err := Read(s, worlds())
-		if err != nil {
-			t.Errorf("%v in\n%s", err, b)
-			continue
-		}
-		again, err := Encode(*got)
-		if err != nil || string(again) != string(b) {
-			t.Errorf("%s: written out and read back it is\n%s%v, want\n%s", id, again, err, b)
-		}
-		if !reflect.DeepEqual(got.PPO, want.PPO) || !reflect.DeepEqual(got.Env.Cluster, want.Env.Cluster) || got.Train != want.Train || got.Eval != want.Eval {
-			t.Errorf("%s reads back as %+v, want %+v", id, got, want)
-		}
-		if (got.Env.Cluster == nil) != (id == "CartPole-v1") || (got.Env.Trace == nil) != (id != "Trace-v0") {
-			t.Errorf("%s has cluster %v and trace %v", id, got.Env.Cluster, got.Env.Trace)
+		for _, algo := range Algos {
+			name := algo + " on " + id
+			want := Default(id, algo)
+			b, err := Encode(want)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			s, err := Parse(id+".yaml", b)
+			if err != nil {
+				t.Errorf("%v in\n%s", err, b)
+				continue
+			}
+			got, err := Read(s, worlds())
+			if err != nil {
+				t.Errorf("%v in\n%s", err, b)
+				continue
+			}
+			again, err := Encode(*got)
+			if err != nil || string(again) != string(b) {
+				t.Errorf("%s: written out and read back it is\n%s%v, want\n%s", name, again, err, b)
+			}
+			if !reflect.DeepEqual(*got, want) {
+				t.Errorf("%s reads back as %+v, want %+v", name, got, want)
+			}
+			if (got.Env.Cluster == nil) != slices.Contains(classic, id) || (got.Env.Trace == nil) != (id != "Trace-v0") {
+				t.Errorf("%s has cluster %v and trace %v", name, got.Env.Cluster, got.Env.Trace)
+			}
+			for _, a := range Algos {
+				if has := strings.Contains(string(b), "\n"+a+":\n"); has != (a == algo) {
+					t.Errorf("%s: section %s is written: %v", name, a, has)
+				}
+			}
 		}
 	}
 }
 
 // A default is of its own: changing one does not change the next.
 func TestDefaultsShareNothing(t *testing.T) {
-	a := Default("Steady-v0")
+	a, c := Default("Steady-v0", "ppo"), Default("Steady-v0", "dqn")
 	a.Env.Cluster.Topology.Regions = 7
-	a.PPO.Hidden[0] = 7
-	if b := Default("Steady-v0"); b.Env.Cluster.Topology.Regions == 7 || b.PPO.Hidden[0] == 7 {
+	a.PPO.Hidden[0], c.DQN.Hidden[0], c.Signal.Shaping.Hidden[0] = 7, 7, 7
+	b, d := Default("Steady-v0", "ppo"), Default("Steady-v0", "dqn")
+	if b.Env.Cluster.Topology.Regions == 7 || b.PPO.Hidden[0] == 7 || d.DQN.Hidden[0] == 7 || d.Signal.Shaping.Hidden[0] == 7 {
 		t.Error("two defaults share memory")
 	}
 }
 
 // A section without content, as where all of it is commented out, is as none.
 func TestEmptySections(t *testing.T) {
-	s, err := Parse("r.yaml", []byte("env:\n  id: Steady-v0\n  cluster:\nppo:\ntrain:\nbaselines: null\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := Read(s, worlds())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := Default("Steady-v0"); !reflect.DeepEqual(*got, want) {
-		t.Errorf("%+v, want the defaults %+v", *got, want)
+	for algo, text := range map[string]string{
+		"ppo": "env:\n  id: Steady-v0\n  cluster:\nppo:\ndqn:\nsignal:\ntrain:\nbaselines: null\n",
+		"dqn": "env:\n  id: Steady-v0\n  cluster:\nalgo: dqn\nppo:\ndqn:\nsignal:\n  shaping:\ntrain:\n",
+	} {
+		s, err := Parse("r.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read(s, worlds())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := Default("Steady-v0", algo); !reflect.DeepEqual(*got, want) {
+			t.Errorf("%+v, want the defaults %+v", *got, want)
+		}
 	}
 }
 
@@ -148,7 +166,18 @@ func TestReadRefuses(t *testing.T) {
 		{"env: {id: steady-v0}", []string{`r.yaml:1:11: env.id is an unknown environment "steady-v0", did you mean "Steady-v0"?`}},
 		{"env: {id: CartPole-v1, cluster: {}}", []string{"r.yaml:1:33: env.cluster is given, want none: "}},
 		{"env: {id: Steady-v0, trace: {file: x}}", []string{"r.yaml:1:29: env.trace is given, want none: "}},
-		{"env: {id: Steady-v0}\nalgo: sarsa", []string{`r.yaml:2:7: algo is "sarsa", want ppo`}},
+		{"env: {id: Steady-v0}\nalgo: sarsa", []string{`r.yaml:2:7: algo is "sarsa", want ppo or dqn`}},
+		{"env: {id: Steady-v0}\nalgo: dqm\ndqn: {gamma: 0.9}", []string{`r.yaml:2:7: algo is "dqm", want ppo or dqn`}},
+		{"env: {id: Steady-v0}\nalgo: null", []string{"r.yaml:2:7: algo is empty, want a string"}},
+		{"env: {id: Steady-v0}\ndqn: {gamma: 0.9}", []string{"r.yaml:2:6: dqn is given, want none: algo is ppo"}},
+		{"env: {id: Steady-v0}\nppo: {}\nalgo: dqn", []string{"r.yaml:2:6: ppo is given, want none: algo is dqn"}},
+		{"env: {id: Steady-v0}\nalgo: dqn\ndqn: {clip: 0.1}", []string{"r.yaml:3:7: unknown key dqn.clip, "}},
+		{"env: {id: Steady-v0}\nalgo: dqn\ndqn: {gamma: 2}\nsignal: {value_head: cubic, shaping: {lambda: -1}}\ntrain: {exploring_starts: 2}",
+			[]string{"r.yaml:3:14: dqn.gamma is 2, ", `r.yaml:4:22: signal.value_head is "cubic", want linear or symexp`, "r.yaml:4:47: signal.shaping.lambda is -1, ", "r.yaml:5:27: train.exploring_starts is 2, "}},
+		{"env: {id: Steady-v0}\nalgo: dqn\ndqn: {quantiles: 3, buffer_size: 31}\nsignal: {value_head: symexp}",
+			[]string{"r.yaml:3:18: dqn.quantiles is 3, want 1 with signal.value_head symexp", "r.yaml:3:34: dqn.buffer_size is 31, want at least 32, 4 for each of train.envs"}},
+		{"env: {id: Steady-v0}\nsignal: {shaping: {baseline: cepf}}", []string{`r.yaml:2:30: signal.shaping.baseline is an unknown baseline "cepf", did you mean "ceph"?`}},
+		{"env: {id: CartPole-v1}\nsignal:\n  shaping: {baseline: ceph}", []string{`r.yaml:3:23: signal.shaping.baseline is "ceph", want none: CartPole-v1 has no baselines`}},
 		{"env: {id: Steady-v0}\nppo: {clip: 2}\ntrain: {keep: 0}\neval: {episodes: 0}\nbaselines: {ceph: {grace: -1s}}",
 			[]string{"r.yaml:2:13: ppo.clip ", "r.yaml:3:15: train.keep ", "r.yaml:4:18: eval.episodes ", "r.yaml:5:27: baselines.ceph.grace "}},
 	} {

@@ -103,6 +103,9 @@ type Spec struct {
 	// 0 where the world leaves the choice to the agent.
 	Gamma  float64
 	Guards []Guard
+	// Subjects is how many parts the reward has, each owed to one subject of
+	// the world's questions; 0 where the reward is one whole. See [Credited].
+	Subjects int
 	// Metrics are what [Measured.Measure] reports, in order. Objective names
 	// the one that policies are compared by; empty means the episode return,
 	// higher being better.
@@ -174,4 +177,27 @@ type Measured interface {
 	// Measure appends one Ratio per Spec().Metrics, for the episode since
 	// Reset, undiscounted.
 	Measure(dst []Ratio) []Ratio
+}
+
+// Exploring is an Env that also offers exploring starts: episodes that begin
+// in a state which following good policies would seldom lead to (Sutton and
+// Barto, "Reinforcement Learning", 2nd ed., section 5.3).
+type Exploring interface {
+	Env
+	// ResetExploring starts another episode that s determines, as Reset does.
+	// From there on the world runs as ever.
+	ResetExploring(s seed.Seed, obs []float32, mask []bool)
+}
+
+// Credited is an Env that asks about one of Spec().Subjects subjects at a time
+// and says whose reward is whose.
+type Credited interface {
+	Env
+	// Subject is whom the current decision is about, in [0, Subjects). It has
+	// no meaning once the episode has ended.
+	Subject() int
+	// Credit writes each subject's part of the last Step's reward to dst, of
+	// length Subjects. The parts sum to the reward. It has no meaning before
+	// the first Step since Reset or RestoreState.
+	Credit(dst []float32)
 }

@@ -19,6 +19,9 @@ type TimeStep struct {
 	// Terminated and Truncated are [N]; see Outcome.
 	Terminated []bool
 	Truncated  []bool
+	// Subject and Credit are nil where Spec.Subjects is 0; see Credited.
+	Subject []int32   // [N], whom the decision in Obs is about
+	Credit  []float32 // [N*Subjects], the parts of Reward
 }
 
 // NewTimeStep returns buffers for n environments of the given Spec.
@@ -36,6 +39,10 @@ func NewTimeStep(n int, s *Spec) *TimeStep {
 		t.Mask = make([]bool, n*len(s.Actions))
 		t.FinalMask = make([]bool, n*len(s.Actions))
 	}
+	if s.Subjects > 0 {
+		t.Subject = make([]int32, n)
+		t.Credit = make([]float32, n*s.Subjects)
+	}
 	return t
 }
 
@@ -44,6 +51,9 @@ func (t *TimeStep) ObsRow(i int) []float32 { return row(t.Obs, t.N, i) }
 
 // MaskRow is the mask of environment i, nil where nothing is masked.
 func (t *TimeStep) MaskRow(i int) []bool { return row(t.Mask, t.N, i) }
+
+// CreditRow is what environment i's subjects earned, nil where none is credited.
+func (t *TimeStep) CreditRow(i int) []float32 { return row(t.Credit, t.N, i) }
 
 // Ended reports whether the step ended an episode in environment i.
 func (t *TimeStep) Ended(i int) bool { return t.Terminated[i] || t.Truncated[i] }
@@ -76,4 +86,14 @@ func (t *TimeStep) fields(c *state.Codec) {
 	state.Fixed(c, t.Elapsed)
 	state.Fixed(c, t.Terminated)
 	state.Fixed(c, t.Truncated)
+	state.Fixed(c, t.Subject)
+	state.Fixed(c, t.Credit)
+	if !c.Restoring() || c.Err() != nil {
+		return
+	}
+	for i, k := range t.Subject { // learners use it as an index
+		if subjects := len(t.Credit) / t.N; k < 0 || int(k) >= subjects {
+			c.Fail(fmt.Errorf("environment %d asks about subject %d, want 0 to %d", i, k, subjects-1))
+		}
+	}
 }

@@ -22,6 +22,10 @@ type Vector struct {
 	root    seed.Seed
 	envs    []Env
 	episode []uint64 // episodes started, by environment
+
+	credited  []Credited  // the same environments; nil where Spec.Subjects is 0
+	exploring []Exploring // the same environments; nil where SetExplore was not called
+	explore   float64
 }
 
 // NewVector joins environments of equal Spec.
@@ -34,7 +38,38 @@ func NewVector(root seed.Seed, envs ...Env) (*Vector, error) {
 			return nil, fmt.Errorf("env: environment %d of the vector differs in its spec from environment 0", i)
 		}
 	}
-	return &Vector{root: root, envs: envs, episode: make([]uint64, len(envs))}, nil
+	v := &Vector{root: root, envs: envs, episode: make([]uint64, len(envs))}
+	if s := v.Spec(); s.Subjects > 0 {
+		v.credited = make([]Credited, len(envs))
+		for i, e := range envs {
+			c, ok := e.(Credited)
+			if !ok {
+				return nil, fmt.Errorf("env: %s has %d subjects but does not credit them", s.ID, s.Subjects)
+			}
+			v.credited[i] = c
+		}
+	}
+	return v, nil
+}
+
+// SetExplore lets this share of the episodes that start from now on begin by
+// ResetExploring. Which ones is drawn from the episode's own seed: it does not
+// depend on the neighbours, and an episode that explores at one share does so
+// at every greater one. The share is configuration, not part of the state.
+func (v *Vector) SetExplore(share float64) error {
+	if !(share >= 0 && share <= 1) {
+		return fmt.Errorf("env: share of exploring starts is %v, want 0 to 1", share)
+	}
+	exploring := make([]Exploring, len(v.envs))
+	for i, e := range v.envs {
+		x, ok := e.(Exploring)
+		if !ok && share > 0 {
+			return fmt.Errorf("env: share of exploring starts is %v, but %s offers none", share, v.Spec().ID)
+		}
+		exploring[i] = x
+	}
+	v.explore, v.exploring = share, exploring
+	return nil
 }
 
 // N is the number of environments.
@@ -51,6 +86,7 @@ func (v *Vector) Reset(t *TimeStep) {
 		v.start(i, t)
 		t.Reward[i], t.Elapsed[i] = 0, 0
 		t.Terminated[i], t.Truncated[i] = false, false
+		clear(t.CreditRow(i))
 	}
 }
 
@@ -65,6 +101,9 @@ func (v *Vector) Step(actions []int, t *TimeStep) {
 		o := e.Step(actions[i], obs, mask)
 		t.Reward[i], t.Elapsed[i] = o.Reward, o.Elapsed
 		t.Terminated[i], t.Truncated[i] = o.Terminated, o.Truncated
+		if v.credited != nil {
+			v.credited[i].Credit(t.CreditRow(i))
+		}
 		if o.Terminated || o.Truncated {
 			copy(row(t.FinalObs, t.N, i), obs)
 			copy(row(t.FinalMask, t.N, i), mask)
@@ -72,6 +111,8 @@ func (v *Vector) Step(actions []int, t *TimeStep) {
 				v.Ended(i, e)
 			}
 			v.start(i, t)
+		} else if v.credited != nil {
+			t.Subject[i] = int32(v.credited[i].Subject())
 		}
 	}
 }
@@ -79,7 +120,14 @@ func (v *Vector) Step(actions []int, t *TimeStep) {
 func (v *Vector) start(i int, t *TimeStep) {
 	s := v.root.Child("env", uint64(i)).Child("episode", v.episode[i])
 	v.episode[i]++
-	v.envs[i].Reset(s, t.ObsRow(i), t.MaskRow(i))
+	if v.explore > 0 && seed.Uniform(uint64(s.Child("explore", 0))) < v.explore {
+		v.exploring[i].ResetExploring(s, t.ObsRow(i), t.MaskRow(i))
+	} else {
+		v.envs[i].Reset(s, t.ObsRow(i), t.MaskRow(i))
+	}
+	if v.credited != nil {
+		t.Subject[i] = int32(v.credited[i].Subject())
+	}
 }
 
 func (v *Vector) check(t *TimeStep) {
@@ -91,6 +139,10 @@ func (v *Vector) check(t *TimeStep) {
 	if t.N != len(v.envs) || len(t.Obs) != t.N*s.ObsDim() || len(t.Mask) != masks {
 		panic(fmt.Sprintf("env: time step of %d environments with %d features and %d mask entries for %d environments of %s",
 			t.N, len(t.Obs), len(t.Mask), len(v.envs), s.ID))
+	}
+	if v.credited != nil && (len(t.Subject) != t.N || len(t.Credit) != t.N*s.Subjects) {
+		panic(fmt.Sprintf("env: time step of %d environments with %d subjects and %d credits for %d environments of %s with %d subjects each",
+			t.N, len(t.Subject), len(t.Credit), len(v.envs), s.ID, s.Subjects))
 	}
 }
 

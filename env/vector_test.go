@@ -3,6 +3,7 @@ package env_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,7 @@ var worlds = map[string]func() env.Env{
 	"chain":      func() env.Env { return toy.NewChain() },
 	"masked":     func() env.Env { return toy.NewMasked() },
 	"semimarkov": func() env.Env { return toy.NewSemiMarkov() },
+	"pair":       func() env.Env { return toy.NewPair(0.5) },
 	"cartpole":   func() env.Env { return classic.NewCartPole() },
 }
 
@@ -64,12 +66,17 @@ type single struct {
 	mask, finalMask []bool
 	out             env.Outcome
 	ended           bool
+	credited        env.Credited // nil where the world is not
+	credit          []float32
 }
 
 func newSingle(e env.Env, i int) *single {
 	x := &single{e: e, i: i, obs: make([]float32, e.Spec().ObsDim())}
 	if e.Spec().Masked {
 		x.mask = make([]bool, len(e.Spec().Actions))
+	}
+	if n := e.Spec().Subjects; n > 0 {
+		x.credited, x.credit = e.(env.Credited), make([]float32, n)
 	}
 	x.reset()
 	return x
@@ -83,6 +90,9 @@ func (x *single) reset() {
 func (x *single) step(k int) {
 	x.out = x.e.Step(act(x.mask, len(x.e.Spec().Actions), x.i, k), x.obs, x.mask)
 	x.ended = x.out.Terminated || x.out.Truncated
+	if x.credited != nil {
+		x.credited.Credit(x.credit)
+	}
 	if x.ended {
 		x.finalObs = append(x.finalObs[:0], x.obs...)
 		x.finalMask = append(x.finalMask[:0], x.mask...)
@@ -119,10 +129,13 @@ func TestVectorRowsAreSingleWorlds(t *testing.T) {
 					if diff := cmp.Diff(x.obs, step.ObsRow(i)); diff != "" {
 						t.Fatalf("reset of row %d (-single +vector):\n%s", i, diff)
 					}
+					if x.credited != nil && int(step.Subject[i]) != x.credited.Subject() {
+						t.Fatalf("reset of row %d: subject %d, alone %d", i, step.Subject[i], x.credited.Subject())
+					}
 				}
 				actions := make([]int, n)
 				ended := 0
-				for k := range 200 {
+				for k := range 300 {
 					actAll(step, v.Spec(), actions, k)
 					endings = nil
 					v.Step(actions, step)
@@ -159,6 +172,17 @@ func checkRow(t *testing.T, step *env.TimeStep, i, k int, x *single) {
 	if diff := cmp.Diff(x.mask, step.MaskRow(i)); diff != "" {
 		t.Fatalf("step %d, row %d, Mask (-single +vector):\n%s", k, i, diff)
 	}
+	if x.credited == nil && step.Subject != nil {
+		t.Fatal("subjects in a world that has none")
+	}
+	if x.credited != nil {
+		if got, want := int(step.Subject[i]), x.credited.Subject(); got != want {
+			t.Fatalf("step %d, row %d: subject %d, alone %d", k, i, got, want)
+		}
+		if diff := cmp.Diff(x.credit, step.CreditRow(i)); diff != "" {
+			t.Fatalf("step %d, row %d, Credit (-single +vector):\n%s", k, i, diff)
+		}
+	}
 	if !x.ended {
 		return
 	}
@@ -193,13 +217,16 @@ func TestVectorResetStartsOver(t *testing.T) {
 			t.Errorf("the second round differs:\n%s", diff)
 		}
 	}
+	v, step = newVector(t, 3, worlds["pair"])
 	for i := range 3 { // Reset must clear these
+		step.CreditRow(i)[1], step.Subject[i] = 1, 1
 		step.Reward[i], step.Elapsed[i], step.Terminated[i], step.Truncated[i] = 1, 1, true, true
 	}
 	v.Reset(step)
 	for i := range 3 {
-		if step.Reward[i] != 0 || step.Elapsed[i] != 0 || step.Ended(i) {
-			t.Errorf("row %d after Reset: reward %v, elapsed %v, ended %v", i, step.Reward[i], step.Elapsed[i], step.Ended(i))
+		if step.Reward[i] != 0 || step.Elapsed[i] != 0 || step.Ended(i) || step.CreditRow(i)[1] != 0 || step.Subject[i] != 0 {
+			t.Errorf("row %d after Reset: reward %v, elapsed %v, ended %v, credit %v, subject %d", i, step.Reward[i], step.Elapsed[i],
+				step.Ended(i), step.CreditRow(i), step.Subject[i])
 		}
 	}
 }
@@ -275,6 +302,14 @@ func TestRestoreErrors(t *testing.T) {
 			t.Errorf("time step: %d of %d bytes: error %v", n, len(b), err)
 		}
 	}
+	for _, k := range []int32{-1, 2} {
+		pair := env.NewTimeStep(2, toy.NewPair(0).Spec())
+		pair.Subject[1] = k
+		err := env.NewTimeStep(2, toy.NewPair(0).Spec()).RestoreState(pair.AppendState(nil))
+		if got, want := fmt.Sprint(err), fmt.Sprintf("env: time step: environment 1 asks about subject %d, want 0 to 1", k); got != want {
+			t.Errorf("error %q, want %q", got, want)
+		}
+	}
 	if err := env.NewTimeStep(3, v.Spec()).RestoreState(b); err == nil {
 		t.Error("a time step of 2 environments is restored into one of 3")
 	}
@@ -313,6 +348,168 @@ func TestNewVectorErrors(t *testing.T) {
 	}
 }
 
+// uncredited hides the Credit of a Pair.
+type uncredited struct{ env.Env }
+
+func TestSubjectsNeedCredit(t *testing.T) {
+	_, err := env.NewVector(root, uncredited{toy.NewPair(0)})
+	if got, want := fmt.Sprint(err), "env: Pair-v0 has 2 subjects but does not credit them"; got != want {
+		t.Errorf("error %q, want %q", got, want)
+	}
+}
+
+// starter ends every episode at once and tells how it began and from what seed.
+type starter struct {
+	env.Env
+	starts *[]start
+}
+
+type start struct {
+	Seed      seed.Seed
+	Exploring bool
+}
+
+func (s *starter) Reset(x seed.Seed, obs []float32, _ []bool) {
+	*s.starts = append(*s.starts, start{x, false})
+	clear(obs)
+}
+
+func (s *starter) ResetExploring(x seed.Seed, obs []float32, _ []bool) {
+	*s.starts = append(*s.starts, start{x, true})
+	clear(obs)
+}
+
+func (s *starter) Step(_ int, obs []float32, _ []bool) env.Outcome {
+	clear(obs)
+	return env.Outcome{Elapsed: 1, Terminated: true}
+}
+
+// begin is how n episodes of each of size worlds begin at a share of exploring
+// starts, by world.
+func begin(t *testing.T, size, n int, share float64) [][]start {
+	t.Helper()
+	starts := make([][]start, size)
+	envs := make([]env.Env, size)
+	for i := range envs {
+		envs[i] = &starter{toy.NewBandit(), &starts[i]}
+	}
+	v, err := env.NewVector(root, envs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.SetExplore(share); err != nil {
+		t.Fatal(err)
+	}
+	step := env.NewTimeStep(size, v.Spec())
+	v.Reset(step)
+	for range n - 1 {
+		v.Step(make([]int, size), step)
+	}
+	return starts
+}
+
+// Episodes explore by their own seed: at every share the seeds are the same, a
+// greater share only adds to the episodes that explore, and the number of
+// neighbours changes nothing. Of n episodes a share p explores, give or take
+// √(p(1−p)/n): 0.008 for 4,000 at ½; five of these are allowed.
+func TestVectorExplore(t *testing.T) {
+	const n = 1000
+	plain := begin(t, 4, n, 0)
+	before := plain
+	for _, share := range []float64{0.25, 0.5, 1} {
+		now := begin(t, 4, n, share)
+		explored := 0
+		for i := range now {
+			for k, s := range now[i] {
+				if s.Seed != plain[i][k].Seed {
+					t.Fatalf("share %v: episode %d of world %d has another seed", share, k, i)
+				}
+				if before[i][k].Exploring && !s.Exploring {
+					t.Fatalf("share %v: episode %d of world %d explores at a lesser share only", share, k, i)
+				}
+				if s.Exploring {
+					explored++
+				}
+			}
+		}
+		if got := float64(explored) / (4 * n); math.Abs(got-share) > 5*0.008*2*math.Sqrt(share*(1-share)) {
+			t.Errorf("share %v: %v explore", share, got)
+		}
+		if diff := cmp.Diff(now[:1], begin(t, 1, n, share)); diff != "" {
+			t.Errorf("share %v: world 0 alone differs (-of 4 +alone):\n%s", share, diff)
+		}
+		if share < 1 && slices.EqualFunc(now[0], now[1], func(x, y start) bool { return x.Exploring == y.Exploring }) {
+			t.Errorf("share %v: worlds 0 and 1 explore in the same episodes", share)
+		}
+		before = now
+	}
+	for i := range plain {
+		for k, s := range plain[i] {
+			if s.Exploring {
+				t.Fatalf("share 0: episode %d of world %d explores", k, i)
+			}
+		}
+	}
+}
+
+// What explores is not in the state: a Vector restored under the same share
+// goes on alike, subjects and all.
+func TestVectorExploreRestore(t *testing.T) {
+	const n = 3
+	explore := func() (*env.Vector, *env.TimeStep) {
+		v, step := newVector(t, n, worlds["pair"])
+		if err := v.SetExplore(0.5); err != nil {
+			t.Fatal(err)
+		}
+		return v, step
+	}
+	v, step := explore()
+	straight, want := explore()
+	v.Reset(step)
+	straight.Reset(want)
+	actions := make([]int, n)
+	for k := range 400 {
+		if k%61 == 7 {
+			w, copied := explore()
+			if err := w.RestoreState(v.AppendState(nil)); err != nil {
+				t.Fatal(err)
+			}
+			if err := copied.RestoreState(step.AppendState(nil)); err != nil {
+				t.Fatal(err)
+			}
+			v, step = w, copied
+		}
+		actAll(step, v.Spec(), actions, k)
+		v.Step(actions, step)
+		straight.Step(actions, want)
+		if diff := cmp.Diff(want, step); diff != "" {
+			t.Fatalf("step %d (-never stopped +restored):\n%s", k, diff)
+		}
+	}
+}
+
+func TestSetExploreErrors(t *testing.T) {
+	v, _ := newVector(t, 2, worlds["bandit"])
+	if err := v.SetExplore(0); err != nil {
+		t.Errorf("share 0 where none is offered: %v", err)
+	}
+	for _, x := range []struct {
+		world string
+		share float64
+		want  string
+	}{
+		{"bandit", 0.1, "env: share of exploring starts is 0.1, but Bandit-v0 offers none"},
+		{"chain", -0.1, "env: share of exploring starts is -0.1, want 0 to 1"},
+		{"chain", 1.1, "env: share of exploring starts is 1.1, want 0 to 1"},
+		{"chain", math.NaN(), "env: share of exploring starts is NaN, want 0 to 1"},
+	} {
+		v, _ := newVector(t, 2, worlds[x.world])
+		if got := fmt.Sprint(v.SetExplore(x.share)); got != x.want {
+			t.Errorf("error %q, want %q", got, x.want)
+		}
+	}
+}
+
 func TestVectorPanics(t *testing.T) {
 	v, step := newVector(t, 2, worlds["masked"])
 	v.Reset(step)
@@ -334,6 +531,14 @@ func TestVectorPanics(t *testing.T) {
 		{
 			"time step without masks", "env: time step of 2 environments with 8 features and 0 mask entries for 2 environments of Masked-v0",
 			func() { v.Reset(unmasked) },
+		},
+		{
+			"time step without subjects", "env: time step of 2 environments with 0 subjects and 0 credits for 2 environments of Pair-v0 with 2 subjects each",
+			func() {
+				v, step := newVector(t, 2, worlds["pair"])
+				step.Subject, step.Credit = nil, nil
+				v.Reset(step)
+			},
 		},
 	} {
 		func() {

@@ -16,6 +16,10 @@ type Config struct {
 	Envs int `yaml:"envs"`
 	// Seed determines the run: worlds, exploration and first weights.
 	Seed uint64 `yaml:"seed"`
+	// ExploringStarts is the share of episodes that begin in a state which
+	// following good policies would seldom lead to, where the world offers that.
+	// Evaluations never do.
+	ExploringStarts float64 `yaml:"exploring_starts"`
 	// LogEvery is the least number of steps between two train lines of
 	// metrics.jsonl; a line averages over the updates since the last.
 	LogEvery uint64 `yaml:"log_every"`
@@ -54,6 +58,7 @@ func (c Config) Validate() error {
 	var e field.Errors
 	e.Want(c.Steps >= 1 && c.Steps <= maxSteps, "steps", c.Steps, "1 <= steps <= 1e12")
 	e.Want(c.Envs >= 1 && c.Envs <= 1<<16, "envs", c.Envs, "1 <= envs <= 65536")
+	e.Want(c.ExploringStarts >= 0 && c.ExploringStarts <= 1, "exploring_starts", c.ExploringStarts, "0 <= exploring_starts <= 1")
 	e.Want(c.EvalEvery == 0 || c.EvalEpisodes >= 1 && c.EvalEpisodes <= 1_000_000, "eval_episodes", c.EvalEpisodes, "1 <= eval_episodes <= 1e6, or eval_every 0")
 	e.Want(c.CheckpointEvery >= 0, "checkpoint_every", c.CheckpointEvery, "checkpoint_every >= 0")
 	e.Want(c.Keep >= 1, "keep", c.Keep, "keep >= 1")

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"mend/agents/kernel"
 	"mend/checkpoints"
 )
 
@@ -128,7 +129,7 @@ type Manifest struct {
 }
 
 // NewManifest describes this process and the run that m identifies. An empty
-// Tool, Go or CPU in m is filled in.
+// Tool, Go, CPU or Kernel in m is filled in.
 func NewManifest(m checkpoints.Meta, now time.Time) Manifest {
 	sum := sha256.Sum256(m.Config)
 	revision, modified := revision()
@@ -147,7 +148,7 @@ func NewManifest(m checkpoints.Meta, now time.Time) Manifest {
 		OS:           runtime.GOOS,
 		Arch:         runtime.GOARCH,
 		CPU:          first(m.CPU, CPU()),
-		Kernel:       "go",
+		Kernel:       first(m.Kernel, kernel.Active()),
 		GOMAXPROCS:   runtime.GOMAXPROCS(0),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"mend/agents/kernel"
 	"mend/checkpoints"
 )
 
@@ -76,7 +77,7 @@ func TestManifest(t *testing.T) {
 	if err := json.Unmarshal(b, &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.Schema != "mend.manifest/v1" || m.Seed != 1<<64-1 || m.Go != runtime.Version() || m.CPU == "" || m.Tool == "" || m.GOMAXPROCS < 1 || m.Kernel != "go" ||
+	if m.Schema != "mend.manifest/v1" || m.Seed != 1<<64-1 || m.Go != runtime.Version() || m.CPU == "" || m.Tool == "" || m.GOMAXPROCS < 1 || m.Kernel != kernel.Active() ||
 		m.ConfigSHA256 != "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881" || !m.Started.Equal(time.Unix(1e9, 0)) {
 		t.Errorf("%+v", m)
 	}

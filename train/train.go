@@ -35,6 +35,9 @@ type Job struct {
 	// Evaluate judges the policy learned so far, every Config.EvalEvery steps;
 	// nil is never. It must not touch Vector or Agent.
 	Evaluate func(ctx context.Context, p agents.Policy) (Evaluation, error)
+	// Prepare makes what a fresh run needs before its first step and a resumed
+	// one has in its checkpoint, after the lock on Dir is taken; nil is nothing.
+	Prepare func(ctx context.Context) error
 	// Finish turns a run that has come to its end into its results, before the
 	// lock on Dir is given up; nil is nothing. Its error is that of the run.
 	Finish func(ctx context.Context, s Summary) error
@@ -80,6 +83,9 @@ func (j *Job) start(ctx context.Context, c *checkpoints.Checkpoint) (summary Sum
 	if n := j.Vector.N(); n != j.Config.Envs {
 		return Summary{}, fmt.Errorf("train: envs is %d, the vector has %d environments", j.Config.Envs, n)
 	}
+	if err := j.Vector.SetExplore(j.Config.ExploringStarts); err != nil {
+		return Summary{}, fmt.Errorf("train: %w", err)
+	}
 	l, err := newLoop(j)
 	if err != nil {
 		return Summary{}, err
@@ -91,7 +97,7 @@ func (j *Job) start(ctx context.Context, c *checkpoints.Checkpoint) (summary Sum
 	defer unlock()
 
 	if c == nil {
-		err = l.fresh()
+		err = l.fresh(ctx)
 	} else {
 		err = l.restore(c)
 	}
@@ -131,7 +137,6 @@ type loop struct {
 	job      *Job
 	metrics  *metrics
 	progress *progress
-	buffers  [4][]byte   // of the sections of a checkpoint
 	ratios   []env.Ratio // scratch of measure
 
 	began      time.Time // of this call
@@ -196,7 +201,7 @@ func newLoop(j *Job) (*loop, error) {
 }
 
 // fresh starts the first episodes.
-func (l *loop) fresh() error {
+func (l *loop) fresh(ctx context.Context) error {
 	if err := os.MkdirAll(l.folder(), 0o777); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
@@ -209,6 +214,14 @@ func (l *loop) fresh() error {
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("train: %w", err)
+	}
+	if l.job.Prepare != nil {
+		if err := l.job.Prepare(ctx); err != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("train: %w before the first step: %w", ErrInterrupted, context.Cause(ctx))
+			}
+			return err
+		}
 	}
 	l.job.Vector.Reset(l.cur)
 	return nil
@@ -371,12 +384,12 @@ func (l *loop) logTrain(now time.Time) error {
 	return nil
 }
 
-// The sections of a checkpoint, in order. SectionAgent is the agent's state.
+// The sections of a checkpoint, in order.
 const (
 	sectionLoop   = "loop"
 	sectionVector = "vector"
 	sectionSteps  = "timesteps"
-	SectionAgent  = "agent"
+	sectionAgent  = "agent"
 )
 
 // checkpoint stores the whole run unless this very step is stored already.
@@ -387,20 +400,15 @@ func (l *loop) checkpoint() error {
 	if err := l.metrics.sync(); err != nil {
 		return err
 	}
-	b := &l.buffers
-	b[0] = state.Append(b[0][:0], l.counters.fields)
-	b[1] = l.job.Vector.AppendState(b[1][:0])
-	b[2] = l.appendSteps(b[2][:0])
-	b[3] = l.job.Agent.AppendState(b[3][:0])
-	c := checkpoints.Checkpoint{Meta: l.job.Meta, Sections: []checkpoints.Section{
-		{Name: sectionLoop, Data: b[0]},
-		{Name: sectionVector, Data: b[1]},
-		{Name: sectionSteps, Data: b[2]},
-		{Name: SectionAgent, Data: b[3]},
-	}}
-	c.Meta.Step, c.Meta.Update, c.Meta.Episode = l.step, l.update, l.episode
+	m := l.job.Meta
+	m.Step, m.Update, m.Episode = l.step, l.update, l.episode
 	path := filepath.Join(l.folder(), checkpoints.Name(l.step))
-	if err := checkpoints.Write(path, &c); err != nil {
+	if err := checkpoints.Write(path, m,
+		fields(sectionLoop, l.counters.fields),
+		data(sectionVector, l.job.Vector.AppendState(nil)),
+		data(sectionSteps, l.appendSteps(nil)),
+		fields(sectionAgent, l.job.Agent.Fields),
+	); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
 	l.savePath, l.saveStep, l.saveTime = path, l.step, time.Now()
@@ -489,19 +497,15 @@ func (l *loop) restore(c *checkpoints.Checkpoint) error {
 	}
 	for _, section := range []struct {
 		name    string
-		restore func([]byte) error
+		restore func(io.Reader, uint64) error
 	}{
-		{sectionLoop, func(b []byte) error { return state.Restore(b, l.counters.fields) }},
-		{sectionVector, j.Vector.RestoreState},
-		{sectionSteps, l.restoreSteps},
-		{SectionAgent, j.Agent.RestoreState},
+		{sectionLoop, restoreFields(l.counters.fields)},
+		{sectionVector, restoreData(j.Vector.RestoreState)},
+		{sectionSteps, restoreData(l.restoreSteps)},
+		{sectionAgent, restoreFields(j.Agent.Fields)},
 	} {
-		data, err := c.Section(section.name)
-		if err == nil {
-			err = section.restore(data)
-		}
-		if err != nil {
-			return fmt.Errorf("train: resume from step %d: %s: %w", c.Meta.Step, section.name, err)
+		if err := restoreSection(c, section.name, section.restore); err != nil {
+			return fmt.Errorf("train: resume from step %d: %w", c.Meta.Step, err)
 		}
 	}
 	if l.step != c.Meta.Step {
@@ -517,7 +521,7 @@ func (l *loop) restore(c *checkpoints.Checkpoint) error {
 	if _, err := os.Stat(path); err == nil {
 		l.savePath, l.saveStep = path, l.step
 	}
-	for _, d := range [][3]string{{"tool", c.Meta.Tool, j.Meta.Tool}, {"go", c.Meta.Go, j.Meta.Go}, {"cpu", c.Meta.CPU, j.Meta.CPU}} {
+	for _, d := range [][3]string{{"tool", c.Meta.Tool, j.Meta.Tool}, {"go", c.Meta.Go, j.Meta.Go}, {"cpu", c.Meta.CPU, j.Meta.CPU}, {"kernel", c.Meta.Kernel, j.Meta.Kernel}} {
 		if d[1] != d[2] {
 			l.warn("resumed elsewhere, results may differ in the last bits", "what", d[0], "checkpoint", d[1], "here", d[2])
 		}

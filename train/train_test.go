@@ -538,7 +538,9 @@ func TestRefusals(t *testing.T) {
 		{"other number", func(j *Job, _ *digest) {
 			k, _ := newJob(t, "", Config{Envs: 2})
 			j.Vector, j.Config.Envs = k.Vector, 2
-		}, resume, "train: resume from step 240: loop: 4 environments in the checkpoint, 2 in the job"},
+		}, resume, fmt.Sprintf("train: resume from step 240: checkpoints: read %q: section \"loop\": 4 environments in the checkpoint, 2 in the job",
+			filepath.Join(done, "checkpoints", checkpoints.Name(240)))},
+		{"exploring starts", func(j *Job, _ *digest) { j.Config.ExploringStarts = 0.5 }, run, "train: env: share of exploring starts is 0.5, but Walk-v0 offers none"},
 	} {
 		dir := t.TempDir()
 		j, agent := newJob(t, dir, testConfig())
@@ -581,13 +583,15 @@ func TestResumeWarns(t *testing.T) {
 	var log bytes.Buffer
 	j, _ := newJob(t, done, testConfig())
 	j.Log = slog.New(slog.NewTextHandler(&log, nil))
-	j.Meta.CPU = "other"
+	j.Meta.CPU, j.Meta.Kernel = "other", "avx9"
 	s, err := j.Resume(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(log.String(), `msg="resumed elsewhere, results may differ in the last bits" what=cpu checkpoint="" here=other`) {
-		t.Errorf("log %s", log.String())
+	for _, want := range []string{`what=cpu checkpoint="" here=other`, `what=kernel checkpoint="" here=avx9`} {
+		if !strings.Contains(log.String(), `msg="resumed elsewhere, results may differ in the last bits" `+want) {
+			t.Errorf("log %s, want %s", log.String(), want)
+		}
 	}
 	if s.Checkpoint == "" || s.EpisodeReturn == 0 {
 		t.Errorf("summary %+v", s)
@@ -613,10 +617,10 @@ func TestNoInfluence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for k, s := range got.Sections {
-		// The loop notes the step of the last evaluation.
-		if s.Name != sectionLoop && !bytes.Equal(s.Data, want.Sections[k].Data) {
-			t.Errorf("section %s differs", s.Name)
+	// The loop notes the step of the last evaluation.
+	for _, name := range []string{sectionVector, sectionSteps, sectionAgent} {
+		if !bytes.Equal(sectionOf(t, got, name), sectionOf(t, want, name)) {
+			t.Errorf("section %s differs", name)
 		}
 	}
 }
@@ -645,12 +649,58 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// A large agent streams into a checkpoint and out of it: 4 MB is room for the
+// buffers, of 64 kB each, and the rest of the run; the agent is eight times
+// that, so a copy of it would show.
+func TestLargeAgentStreams(t *testing.T) {
+	const size, room = 32 << 20, 4 << 20
+	large := func(dir string) (*loop, *digest) {
+		j, agent := newJob(t, dir, testConfig())
+		agent.pending = make([]float32, size/4)
+		l, err := newLoop(j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l, agent
+	}
+	allocated := func(what string, f func() error) {
+		t.Helper()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := f(); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > room {
+			t.Errorf("%s an agent of %d bytes allocates %d, want at most %d", what, size, n, room)
+		}
+	}
+	dir := t.TempDir()
+	l, agent := large(dir)
+	agent.pending[size/4-1] = 7
+	if err := l.fresh(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if l.metrics, err = openMetrics(filepath.Join(dir, MetricsFile), true); err != nil {
+		t.Fatal(err)
+	}
+	defer l.metrics.close()
+	allocated("storing", l.checkpoint)
+
+	l, agent = large(dir)
+	allocated("restoring", func() error { return l.restore(latest(t, dir)) })
+	if got := agent.pending[size/4-1]; got != 7 {
+		t.Errorf("the last number is %v, want 7", got)
+	}
+}
+
 func TestConfigValidate(t *testing.T) {
 	if err := DefaultConfig().Validate(); err != nil {
 		t.Error(err)
 	}
-	c := Config{EvalEvery: 1, CheckpointEvery: -1}
-	want := "steps is 0, want 1 <= steps <= 1e12; envs is 0, want 1 <= envs <= 65536; eval_episodes is 0, want 1 <= eval_episodes <= 1e6, or eval_every 0; " +
+	c := Config{EvalEvery: 1, CheckpointEvery: -1, ExploringStarts: 1.5}
+	want := "steps is 0, want 1 <= steps <= 1e12; envs is 0, want 1 <= envs <= 65536; exploring_starts is 1.5, want 0 <= exploring_starts <= 1; eval_episodes is 0, want 1 <= eval_episodes <= 1e6, or eval_every 0; " +
 		"checkpoint_every is -1ns, want checkpoint_every >= 0; keep is 0, want keep >= 1"
 	if err := c.Validate(); err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

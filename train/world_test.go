@@ -147,12 +147,10 @@ func (d *digest) Update() ([]agents.Metric, error) {
 	return d.reported, nil
 }
 
-func (d *digest) Greedy() agents.Policy       { return hold{d} }
-func (d *digest) Actor() *mlp.Net             { return nil }
-func (d *digest) AppendState(b []byte) []byte { return state.Append(b, d.fields) }
-func (d *digest) RestoreState(b []byte) error { return state.Restore(b, d.fields) }
+func (d *digest) Greedy() agents.Policy { return hold{d} }
+func (d *digest) Actor() *mlp.Net       { return nil }
 
-func (d *digest) fields(c *state.Codec) {
+func (d *digest) Fields(c *state.Codec) {
 	generator(c, d.pcg)
 	state.Value(c, &d.weight)
 	state.Value(c, &d.observed)
@@ -209,10 +207,17 @@ func last(t testing.TB, dir string) []byte {
 	return b
 }
 
-func weightOf(t testing.TB, c *checkpoints.Checkpoint) uint64 {
-	b, err := c.Section(SectionAgent)
-	if err != nil {
+// sectionOf returns the bytes of a section.
+func sectionOf(t testing.TB, c *checkpoints.Checkpoint, name string) []byte {
+	t.Helper()
+	var b []byte
+	if err := restoreSection(c, name, restoreData(func(data []byte) error { b = data; return nil })); err != nil {
 		t.Fatal(err)
 	}
-	return binary.LittleEndian.Uint64(b[20:])
+	return b
+}
+
+func weightOf(t testing.TB, c *checkpoints.Checkpoint) uint64 {
+	t.Helper()
+	return binary.LittleEndian.Uint64(sectionOf(t, c, sectionAgent)[20:])
 }

@@ -5,6 +5,9 @@ package kernel
 // y is [rows*cols], b is [cols].
 func AddBias(rows, cols int, y, b []float32) {
 	checkBias("add bias", rows, cols, y, b)
+	if len(y) == 0 || vectorAddBias(rows, cols, y, b) {
+		return
+	}
 	for ; len(y) > 0; y = y[cols:] {
 		row := y[:len(b)]
 		for j, v := range b {
@@ -13,11 +16,15 @@ func AddBias(rows, cols int, y, b []float32) {
 	}
 }
 
-// AddBiasTanh replaces y by tanh(y + b), row by row.
+// AddBiasTanh replaces y by tanh(y + b), row by row, to within 2.5 units in the
+// last place of the tanh; see [Tanh] for the formula.
 //
 // y is [rows*cols], b is [cols].
 func AddBiasTanh(rows, cols int, y, b []float32) {
 	checkBias("add bias tanh", rows, cols, y, b)
+	if len(y) == 0 || vectorAddBiasTanh(rows, cols, y, b) {
+		return
+	}
 	for ; len(y) > 0; y = y[cols:] {
 		row := y[:len(b)]
 		for j, v := range b {
@@ -31,6 +38,9 @@ func AddBiasTanh(rows, cols int, y, b []float32) {
 // y is [rows*cols], b is [cols].
 func AddBiasReLU(rows, cols int, y, b []float32) {
 	checkBias("add bias relu", rows, cols, y, b)
+	if len(y) == 0 || vectorAddBiasReLU(rows, cols, y, b) {
+		return
+	}
 	for ; len(y) > 0; y = y[cols:] {
 		row := y[:len(b)]
 		for j, v := range b {
@@ -54,6 +64,9 @@ func checkBias(what string, rows, cols int, y, b []float32) {
 func TanhGrad(dz, dy, y []float32) {
 	length("tanh gradient", "dy", dy, len(dz))
 	length("tanh gradient", "y", y, len(dz))
+	if vectorTanhGrad(dz, dy, y) {
+		return
+	}
 	for i, v := range y {
 		dz[i] = dy[i] * (1 - float32(v*v))
 	}
@@ -64,6 +77,9 @@ func TanhGrad(dz, dy, y []float32) {
 func ReLUGrad(dz, dy, y []float32) {
 	length("relu gradient", "dy", dy, len(dz))
 	length("relu gradient", "y", y, len(dz))
+	if vectorReLUGrad(dz, dy, y) {
+		return
+	}
 	for i, v := range y {
 		d := dy[i]
 		if v <= 0 {
@@ -84,57 +100,13 @@ func ColumnSums(rows, cols int, x, sums []float32, accumulate bool) {
 	if !accumulate {
 		clear(sums)
 	}
+	if len(x) == 0 || vectorColumnSums(rows, cols, x, sums) {
+		return
+	}
 	for ; len(x) > 0; x = x[cols:] {
 		row := x[:len(sums)]
 		for j := range sums {
 			sums[j] += row[j]
 		}
 	}
-}
-
-// tanhOne is where tanh rounds to 1: 1 − tanh(x) ≈ 2e^(−2x) falls below half of
-// the last bit before 1, 2^−25, at x = 13·ln 2 = 9.011.
-const tanhOne = 9.0109
-
-// Tanh is tanh(x) to within 3e-7. It is odd, never leaves [−1, 1], and NaN
-// gives NaN.
-//
-// At h = x/2 it takes the 7th convergent of Lambert's continued fraction
-//
-//	tanh h = h/(1 + h²/(3 + h²/(5 + … + h²/13))) = h·P(h²)/Q(h²) = N/Q
-//
-// whose coefficients are integers, exact in float32 and positive, so that
-// nothing cancels, and doubles the angle with a single division:
-//
-//	tanh x = 2·tanh h/(1 + tanh² h) = 2·N·Q/(Q² + N²)
-//
-// Doubling damps errors where tanh is near 1: the formula's own error is 1e-8.
-//
-// J. H. Lambert, "Mémoire sur quelques propriétés remarquables des quantités
-// transcendentes circulaires et logarithmiques", 1768.
-func Tanh(x float32) float32 {
-	if x > tanhOne {
-		return 1
-	}
-	if x < -tanhOne {
-		return -1
-	}
-	h := 0.5 * x
-	y := float32(h * h)
-	p := y + 378
-	p = float32(p*y) + 17325
-	p = float32(p*y) + 135135
-	q := float32(28*y) + 3150
-	q = float32(q*y) + 62370
-	q = float32(q*y) + 135135
-	n := float32(h * p)
-	t := float32(2*n) * q / (float32(q*q) + float32(n*n))
-	// Rounding may end one bit beyond 1.
-	if t > 1 {
-		return 1
-	}
-	if t < -1 {
-		return -1
-	}
-	return t
 }

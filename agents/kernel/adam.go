@@ -5,9 +5,12 @@ import (
 	"math"
 )
 
-// SumSquares is Σx², summed in float64 in ascending order: one tensor's part
-// of the squared global norm.
+// SumSquares is Σx², summed in float64, in an order that depends on the length
+// alone: one tensor's part of the squared global norm.
 func SumSquares(x []float32) float64 {
+	if s, ok := vectorSumSquares(x); ok {
+		return s
+	}
 	var s float64
 	for _, v := range x {
 		s += float64(float64(v) * float64(v))
@@ -49,27 +52,40 @@ func Adam(s AdamStep, w, g, m, v []float32) {
 		panic(fmt.Sprintf("kernel: adam: step %d, want at least 1", s.T))
 	}
 	t := float64(s.T)
-	var (
-		scale  = float32(s.Scale)
-		b1, c1 = float32(s.Beta1), float32(1 - s.Beta1)
-		b2, c2 = float32(s.Beta2), float32(1 - s.Beta2)
-		lr     = float32(s.LR / (1 - math.Pow(s.Beta1, t)))
-		root   = float32(1 / math.Sqrt(1-math.Pow(s.Beta2, t)))
-		eps    = float32(s.Eps)
-	)
-	for i := range w {
-		d := float32(scale * g[i])
-		mi := float32(b1*m[i]) + float32(c1*d)
-		vi := float32(b2*v[i]) + float32(c2*float32(d*d))
-		m[i], v[i] = mi, vi
-		w[i] -= float32(lr*mi) / (float32(sqrt(vi)*root) + eps)
+	c := adamConstants{
+		scale: float32(s.Scale),
+		b1:    float32(s.Beta1), c1: float32(1 - s.Beta1),
+		b2: float32(s.Beta2), c2: float32(1 - s.Beta2),
+		lr:   float32(s.LR / (1 - math.Pow(s.Beta1, t))),
+		root: float32(1 / math.Sqrt(1-math.Pow(s.Beta2, t))),
+		eps:  float32(s.Eps),
 	}
+	if vectorAdam(c, w, g, m, v) {
+		return
+	}
+	for i := range w {
+		d := float32(c.scale * g[i])
+		mi := float32(c.b1*m[i]) + float32(c.c1*d)
+		vi := float32(c.b2*v[i]) + float32(c.c2*float32(d*d))
+		m[i], v[i] = mi, vi
+		w[i] -= float32(c.lr*mi) / (float32(sqrt(vi)*c.root) + c.eps)
+	}
+}
+
+// adamConstants are the constants of a step as they enter its equations.
+type adamConstants struct {
+	scale, b1, c1, b2, c2, eps float32
+	lr                         float32 // lr/(1−β₁ᵗ)
+	root                       float32 // 1/√(1−β₂ᵗ)
 }
 
 func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }
 
 // Finite reports whether x holds neither NaN nor an infinity.
 func Finite(x []float32) bool {
+	if f, ok := vectorFinite(x); ok {
+		return f
+	}
 	for _, v := range x {
 		if v-v != 0 {
 			return false

@@ -1,18 +1,29 @@
 // Package kernel holds the float32 loops that learning and acting spend their
-// time in, in plain Go: matrix products, activations, column sums, Adam.
+// time in: matrix products, activations, exp, log and softmax, sums, Adam.
 //
-// Start with [Gemm] and [Tanh]. Matrices are contiguous and row-major, sizes
-// are explicit, and slices of any other length panic. No function allocates,
-// starts a goroutine or keeps a slice.
+// Start with [Gemm] and [LogSoftmax]. Matrices are contiguous and row-major,
+// sizes are explicit, and slices of any other length panic. No function
+// allocates, starts a goroutine or keeps a slice.
 //
-// Every element of a product is one sum in ascending order of the summed
-// index, whatever the shape around it, so row i of a batch has the same bits
-// as that row alone. Products are rounded before they are added: the
-// conversions float32(a*b) forbid a fused multiply-add, so results do not
-// depend on the architecture either.
+// There are three implementations of everything: assembly for AVX-512 (F, BW,
+// DQ, VL), assembly for AVX2 with FMA and BMI2, and plain Go, which runs on
+// other machines and is the easiest to read. The best that the CPU has runs,
+// see [Active], unless the environment variable MEND_KERNEL says go, avx2 or
+// avx512; a program asks [Err] before it trusts that. tools/kernelgen writes
+// the assembly, and fits the polynomials that all three share.
+//
+// With one implementation equal inputs give equal bits. An element of a product
+// is one chain of sums in ascending order of the summed index, whatever the
+// shape around it, and an elementwise function treats an element alike wherever
+// it lies, so row i of a batch has the same bits as that row alone. Between
+// implementations the last bits differ: assembly fuses multiplications and
+// additions, where plain Go rounds between them (the conversions float32(a*b)
+// say so) and so gives the same bits on every architecture.
 //
 // Left out: views with strides, transposes in place, other number types.
 package kernel
+
+//go:generate go run -C ../../tools ./kernelgen
 
 import "fmt"
 

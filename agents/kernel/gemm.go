@@ -1,10 +1,10 @@
 package kernel
 
-// The products work on tiles of three rows by two columns: six running sums,
-// five operands and the products just fit the 15 registers that the compiler
-// has on amd64; larger tiles spill. Operands that do not lie along the summed
-// index are first copied, a block at a time, into an array on the stack. Sums
-// run through C, so blocks do not change a bit.
+// In plain Go the products work on tiles of three rows by two columns: six
+// running sums, five operands and the products just fit the 15 registers that
+// the compiler has on amd64; larger tiles spill. Operands that do not lie along
+// the summed index are first copied, a block at a time, into an array on the
+// stack. Sums run through C, so blocks do not change a bit.
 const (
 	blockK = 128 // summed indexes in a block
 	blockN = 32  // columns of B in a block, even
@@ -18,7 +18,7 @@ func Gemm(m, n, k int, a, b, c []float32, accumulate bool) {
 	if !accumulate {
 		clear(c)
 	}
-	if m*n*k == 0 {
+	if m*n*k == 0 || vectorGemm(m, n, k, a, k, 1, b, c, accumulate) {
 		return
 	}
 	if m >= 3 {
@@ -52,7 +52,7 @@ func GemmTN(m, n, k int, a, b, c []float32, accumulate bool) {
 	if !accumulate {
 		clear(c)
 	}
-	if m*n*k == 0 {
+	if m*n*k == 0 || vectorGemm(m, n, k, a, 1, m, b, c, accumulate) {
 		return
 	}
 	if m >= 3 {
@@ -87,6 +87,9 @@ func GemmNT(m, n, k int, a, b, c []float32, accumulate bool) {
 	check("gemm NT", m, n, k, a, b, c)
 	if !accumulate {
 		clear(c)
+	}
+	if m*n*k == 0 || vectorGemmNT(m, n, k, a, b, c) {
+		return
 	}
 	i := 0
 	for ; i+3 <= m; i += 3 {

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
 )
 
 // product is one of the three products with the index rules of its operands.
@@ -17,20 +14,18 @@ type product struct {
 	name string
 	run  func(m, n, k int, a, b, c []float32, accumulate bool)
 	a, b func(i, p, m, n, k int) int // index of A(i,p) and B(p,i)
-	ta   blas.Transpose
-	tb   blas.Transpose
 }
 
 var products = []product{
 	{"NN", Gemm,
 		func(i, p, m, n, k int) int { return i*k + p },
-		func(j, p, m, n, k int) int { return p*n + j }, blas.NoTrans, blas.NoTrans},
+		func(j, p, m, n, k int) int { return p*n + j }},
 	{"TN", GemmTN,
 		func(i, p, m, n, k int) int { return p*m + i },
-		func(j, p, m, n, k int) int { return p*n + j }, blas.Trans, blas.NoTrans},
+		func(j, p, m, n, k int) int { return p*n + j }},
 	{"NT", GemmNT,
 		func(i, p, m, n, k int) int { return i*k + p },
-		func(j, p, m, n, k int) int { return j*k + p }, blas.NoTrans, blas.Trans},
+		func(j, p, m, n, k int) int { return j*k + p }},
 }
 
 func normals(r *rand.Rand, n int) []float32 {
@@ -80,67 +75,100 @@ func checkProduct(t *testing.T, p product, m, n, k int, a, b []float32, accumula
 }
 
 func TestProductsAgainstFloat64(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	sizes := []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17}
-	for _, p := range products {
-		for _, m := range sizes {
-			for _, n := range sizes {
-				for _, k := range sizes {
-					a, b := normals(r, m*k), normals(r, k*n)
-					checkProduct(t, p, m, n, k, a, b, (m+n+k)%2 == 0)
+	every(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 2))
+		sizes := []int{0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17}
+		for _, p := range products {
+			for _, m := range sizes {
+				for _, n := range sizes {
+					for _, k := range sizes {
+						a, b := normals(r, m*k), normals(r, k*n)
+						checkProduct(t, p, m, n, k, a, b, (m+n+k)%2 == 0)
+					}
 				}
 			}
+			for _, s := range [][3]int{{65, 33, 129}, {520, 5, 3}, {2, 200, 70}, {13, 131, 300}} { // several blocks
+				m, n, k := s[0], s[1], s[2]
+				checkProduct(t, p, m, n, k, normals(r, m*k), normals(r, k*n), true)
+				checkProduct(t, p, m, n, k, normals(r, m*k), normals(r, k*n), false)
+			}
 		}
-		checkProduct(t, p, 65, 33, 129, normals(r, 65*129), normals(r, 129*33), true)
-	}
+	})
 }
 
 // An infinity or NaN must reach every element whose sum holds it, and no other:
 // kernels that skip zeros would lose 0·Inf = NaN.
 func TestProductsSpecialValues(t *testing.T) {
-	inf, nan := float32(math.Inf(1)), float32(math.NaN())
-	r := rand.New(rand.NewPCG(3, 4))
-	for _, p := range products {
-		for _, special := range []float32{inf, -inf, nan, math.MaxFloat32, 1e-45} {
-			for at := range 7 * 6 {
-				a, b := normals(r, 7*6), normals(r, 6*5)
-				a[at] = special
-				b[at%len(b)] = 0
-				checkProduct(t, p, 7, 5, 6, a, b, false)
+	every(t, func(t *testing.T) {
+		inf, nan := float32(math.Inf(1)), float32(math.NaN())
+		r := rand.New(rand.NewPCG(3, 4))
+		for _, p := range products {
+			for _, special := range []float32{inf, -inf, nan, math.MaxFloat32, 1e-45} {
+				for at := range 7 * 6 {
+					a, b := normals(r, 7*6), normals(r, 6*5)
+					a[at] = special
+					b[at%len(b)] = 0
+					checkProduct(t, p, 7, 5, 6, a, b, false)
+				}
 			}
 		}
-	}
+	})
 }
 
 func FuzzProducts(f *testing.F) {
 	f.Add(uint8(3), uint8(4), uint8(5), uint64(1), true)
 	f.Add(uint8(0), uint8(1), uint8(31), uint64(2), false)
 	f.Fuzz(func(t *testing.T, m, n, k uint8, seed uint64, accumulate bool) {
-		M, N, K := int(m%40), int(n%40), int(k%40)
-		r := rand.New(rand.NewPCG(seed, 0))
-		for _, p := range products {
-			checkProduct(t, p, M, N, K, normals(r, M*K), normals(r, K*N), accumulate)
-		}
+		M, N, K := int(m%40), int(n%80), int(k%80)
+		every(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 0))
+			for _, p := range products {
+				checkProduct(t, p, M, N, K, normals(r, M*K), normals(r, K*N), accumulate)
+			}
+		})
 	})
 }
 
-// Row i of a batch has the same bits as a batch of that row alone.
-func TestRowDoesNotDependOnBatch(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 6))
-	for _, p := range []product{products[0], products[2]} {
-		for _, n := range []int{1, 2, 3, 8, 11, 64} {
-			const m, k = 11, 300 // several blocks
-			a, b := normals(r, m*k), normals(r, k*n)
-			all, one := make([]float32, m*n), make([]float32, n)
-			p.run(m, n, k, a, b, all, false)
-			for i := range m {
-				p.run(1, n, k, a[i*k:(i+1)*k], b, one, false)
-				if !slices.Equal(one, all[i*n:(i+1)*n]) {
-					t.Fatalf("%s: row %d of %d columns alone is %v, in the batch %v", p.name, i, n, one, all[i*n:(i+1)*n])
+// An element depends on its row of A, its column of B, and k: cutting rows and
+// columns off changes no bit of the others, so a row alone is the row of a
+// batch.
+func TestElementDoesNotDependOnShape(t *testing.T) {
+	every(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for _, p := range products {
+			for _, k := range []int{1, 4, 6, 64, 300} {
+				const m, n = 37, 150
+				a, b := normals(r, m*k), normals(r, k*n)
+				all := make([]float32, m*n)
+				p.run(m, n, k, a, b, all, false)
+				shapes := [][2]int{{1, 1}, {1, 2}, {1, 5}, {1, 16}, {1, 64}, {1, n}, {m, 1}, {m, 5}, {12, 33}}
+				for range 40 {
+					shapes = append(shapes, [2]int{1 + r.IntN(m), 1 + r.IntN(n)})
+				}
+				for _, s := range shapes {
+					rows, cols := s[0], s[1]
+					top, left := r.IntN(m-rows+1), r.IntN(n-cols+1)
+					partA, partB := make([]float32, rows*k), make([]float32, k*cols)
+					for q := range k {
+						for i := range rows {
+							partA[p.a(i, q, rows, cols, k)] = a[p.a(top+i, q, m, n, k)]
+						}
+						for j := range cols {
+							partB[p.b(j, q, rows, cols, k)] = b[p.b(left+j, q, m, n, k)]
+						}
+					}
+					part := make([]float32, rows*cols)
+					p.run(rows, cols, k, partA, partB, part, false)
+					for i := range rows {
+						want := all[(top+i)*n+left:][:cols]
+						if got := part[i*cols : (i+1)*cols]; !slices.Equal(got, want) {
+							t.Fatalf("%s: row %d of %dx%dx%d is %v, in %dx%dx%d it is %v", p.name, i, rows, cols, k, got, m, n, k, want)
+						}
+					}
 				}
 			}
 		}
-	}
+	})
 }
 
 func TestWrongLengthsPanic(t *testing.T) {
@@ -158,6 +186,15 @@ func TestWrongLengthsPanic(t *testing.T) {
 		"sums has 2 elements, want 3": func() { ColumnSums(2, 3, x, x[:2], false) },
 		"m has 5 elements, want 6":    func() { Adam(AdamStep{T: 1}, x, x, x[:5], x) },
 		"step 0, want at least 1":     func() { Adam(AdamStep{}, x, x, x, x) },
+		"exp: x has 5 elements":       func() { Exp(x, x[:5]) },
+		"log: x has 5 elements":       func() { Log(x, x[:5]) },
+		"add: src has 5 elements":     func() { Add(x, x[:5]) },
+		"scale: src has 5 elements":   func() { Scale(x, x[:5], 1) },
+		"lerp: src has 5 elements":    func() { Lerp(x, x[:5], 1) },
+		"x has 6 elements, want 4":    func() { LogSoftmax(2, 2, x, nil, x, x) },
+		"logp has 5 elements, want 6": func() { LogSoftmax(2, 3, x, nil, x[:5], x) },
+		"prob has 5 elements, want 6": func() { LogSoftmax(2, 3, x, nil, x, x[:5]) },
+		"mask has 5 elements, want 6": func() { LogSoftmax(2, 3, x, make([]bool, 5), x, x) },
 	} {
 		func() {
 			defer func() {
@@ -171,53 +208,34 @@ func TestWrongLengthsPanic(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	x := make([]float32, 7*7)
-	b := x[:7]
-	if n := testing.AllocsPerRun(20, func() {
-		Gemm(7, 7, 7, x, x, x, true)
-		GemmTN(7, 7, 7, x, x, x, true)
-		GemmNT(7, 7, 7, x, x, x, true)
-		AddBiasTanh(7, 7, x, b)
-		AddBiasReLU(7, 7, x, b)
-		TanhGrad(x, x, x)
-		ColumnSums(7, 7, x, b, false)
-		Adam(AdamStep{T: 1, Scale: 1}, x, x, x, x)
-	}); n != 0 {
-		t.Errorf("%v allocations, want 0", n)
-	}
-}
-
-func BenchmarkGemm(b *testing.B) {
-	r := rand.New(rand.NewPCG(7, 8))
-	for _, s := range [][3]int{{64, 64, 64}, {1024, 64, 64}, {1, 64, 64}, {1024, 16, 64}, {1024, 2, 64}, {64, 64, 1024}} {
-		m, n, k := s[0], s[1], s[2]
-		x, y, z := normals(r, m*k), normals(r, k*n), make([]float32, m*n)
-		for _, p := range products {
-			rate := func(b *testing.B) {
-				b.ReportMetric(float64(2*m*n*k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-			}
-			b.Run(fmt.Sprintf("%s/%dx%dx%d", p.name, m, n, k), func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					p.run(m, n, k, x, y, z, false)
-				}
-				rate(b)
-			})
-			b.Run(fmt.Sprintf("%s/%dx%dx%d/gonum", p.name, m, n, k), func(b *testing.B) {
-				lda, ldb := k, n
-				ar, ac, br, bc := m, k, k, n
-				if p.ta == blas.Trans {
-					lda, ar, ac = m, k, m
-				}
-				if p.tb == blas.Trans {
-					ldb, br, bc = k, n, k
-				}
-				for b.Loop() {
-					blas32.Gemm(p.ta, p.tb, 1, blas32.General{Rows: ar, Cols: ac, Stride: lda, Data: x},
-						blas32.General{Rows: br, Cols: bc, Stride: ldb, Data: y}, 0, blas32.General{Rows: m, Cols: n, Stride: n, Data: z})
-				}
-				rate(b)
-			})
+	every(t, func(t *testing.T) {
+		x := make([]float32, 7*7)
+		b, logp, prob, mask := x[:7], make([]float32, 7*7), make([]float32, 7*7), make([]bool, 7*7)
+		for i := range mask {
+			mask[i] = i%3 != 1
 		}
-	}
+		if n := testing.AllocsPerRun(20, func() {
+			Gemm(7, 7, 7, x, x, x, true)
+			GemmTN(7, 7, 7, x, x, x, true)
+			GemmNT(7, 7, 7, x, x, x, true)
+			AddBiasTanh(7, 7, x, b)
+			AddBiasReLU(7, 7, x, b)
+			TanhGrad(x, x, x)
+			ColumnSums(7, 7, x, b, false)
+			Adam(AdamStep{T: 1, Scale: 1}, x, x, x, x)
+			AddBias(7, 7, x, b)
+			ReLUGrad(x, x, x)
+			SumSquares(x)
+			Finite(x)
+			Exp(x, x)
+			Log(x, x)
+			Add(x, x)
+			Scale(x, x, 1)
+			Lerp(x, x, 1)
+			clear(x)
+			LogSoftmax(7, 7, x, mask, logp, prob)
+		}); n != 0 {
+			t.Errorf("%v allocations, want 0", n)
+		}
+	})
 }

@@ -22,6 +22,8 @@ type Adam struct {
 	Eps          float64
 	MaxNorm      float64 // 0 means no limit
 
+	Names []string // of the parameters, for errors
+
 	T    uint64      // steps taken
 	M, V [][]float32 // first and second moments, one slice a parameter
 	Norm float64     // global norm of the latest gradient, before clipping
@@ -29,19 +31,31 @@ type Adam struct {
 
 var _ G.Solver = (*Adam)(nil)
 
-// NewAdam returns a solver for parameters of the given sizes, with the decay
-// rates of the paper's section 2.
-func NewAdam(lr, eps, maxNorm float64, sizes ...int) *Adam {
-	a := &Adam{LR: lr, Beta1: 0.9, Beta2: 0.999, Eps: eps, MaxNorm: maxNorm}
-	for _, n := range sizes {
-		a.M = append(a.M, make([]float32, n))
-		a.V = append(a.V, make([]float32, n))
+// newSolver returns a solver for the parameters of one or two nets, in the order
+// of mlp.Tensors, with the decay rates of the paper's section 2.
+func newSolver(eps, maxNorm float64, nets ...namedNet) *Adam {
+	a := &Adam{Beta1: 0.9, Beta2: 0.999, Eps: eps, MaxNorm: maxNorm}
+	for i, n := range nets {
+		first := 0
+		if i > 0 {
+			first = nets[0].net.Shared(n.net)
+		}
+		for k := first; k < len(n.net.Layers); k++ {
+			for _, x := range []struct {
+				name string
+				size int
+			}{{"W", len(n.net.Layers[k].W)}, {"B", len(n.net.Layers[k].B)}} {
+				a.Names = append(a.Names, fmt.Sprintf("%s.%d.%s", n.name, k, x.name))
+				a.M = append(a.M, make([]float32, x.size))
+				a.V = append(a.V, make([]float32, x.size))
+			}
+		}
 	}
 	return a
 }
 
-// Step updates the parameters in place. It leaves everything as it was where
-// the gradient is not finite.
+// Step updates the parameters in place. Where the gradient is not finite it
+// leaves everything as it was and names a tensor.
 func (a *Adam) Step(params []G.ValueGrad) error {
 	if len(params) != len(a.M) {
 		panic(fmt.Sprintf("learn: %d parameters for a solver of %d", len(params), len(a.M)))
@@ -56,7 +70,7 @@ func (a *Adam) Step(params []G.ValueGrad) error {
 	}
 	norm := math.Sqrt(squares)
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return fmt.Errorf("learn: norm of the gradient is %v", norm)
+		return a.notFinite(params)
 	}
 	a.T++
 	a.Norm = norm
@@ -72,6 +86,17 @@ func (a *Adam) Step(params []G.ValueGrad) error {
 		kernel.Adam(s, floats(p.Value()), floats(g), a.M[i], a.V[i])
 	}
 	return nil
+}
+
+// notFinite names the first gradient that is not finite. Only a norm that is
+// not finite calls for the search.
+func (a *Adam) notFinite(params []G.ValueGrad) error {
+	for i, p := range params {
+		if g, err := p.Grad(); err == nil && !kernel.Finite(floats(g)) {
+			return fmt.Errorf("learn: gradient of %s is not finite", a.Names[i])
+		}
+	}
+	return fmt.Errorf("learn: the norm of the gradient is not finite")
 }
 
 // Fields carries T, M and V.

@@ -2,102 +2,185 @@ package learn
 
 import (
 	"fmt"
-	"runtime"
+	"slices"
 
+	"github.com/chewxy/hm"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"mend/agents/kernel"
 	"mend/agents/mlp"
 )
 
-// graph is one network with its loss at one batch size, compiled to run.
+// graph is networks with a loss at one number of rows, ready to run.
 type graph struct {
 	*G.ExprGraph
-	ops    uint64 // names the ops apart
-	params []*param
-	solver []G.ValueGrad // params again, as a Solver wants them
-	nodes  G.Nodes       // of params
-	grads  G.Nodes       // of params, in order
-	vm     G.VM
+	rows   int
+	ops    uint64   // names the ops apart
+	nodes  G.Nodes  // parameters
+	params []*param // the same, as a solver takes them
+	tape   []*op    // what a run does, in order
 }
 
 // param is a weight tensor with its gradient of the latest run.
-type param struct {
-	name string
-	w    *tensor.Dense
-	grad G.Value
-}
+type param struct{ w, grad G.Value }
 
-func (p *param) Value() G.Value { return p.w }
-
-func (p *param) Grad() (G.Value, error) {
-	if p.grad == nil {
-		return nil, fmt.Errorf("learn: %s has no gradient yet", p.name)
-	}
-	return p.grad, nil
-}
-
-func newGraph() *graph { return &graph{ExprGraph: G.NewGraph()} }
+// Value and Grad make it a gorgonia.ValueGrad.
+func (p *param) Value() G.Value         { return p.w }
+func (p *param) Grad() (G.Value, error) { return p.grad, nil }
 
 // input adds an input of the given shape whose memory is data.
-func (g *graph) input(name string, data []float32, shape ...int) (*G.Node, *tensor.Dense) {
+func (g *graph) input(name string, data []float32, shape ...int) *G.Node {
 	t := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
-	return G.NewTensor(g.ExprGraph, tensor.Float32, len(shape), G.WithShape(shape...), G.WithName(name), G.WithValue(t)), t
-}
-
-// chain adds net on x, which has the given number of rows, and its weights to
-// the parameters. The graph shares the slices of net.
-func (g *graph) chain(name string, x *G.Node, rows int, net *mlp.Net) (*G.Node, error) {
-	for i := range net.Layers {
-		l := &net.Layers[i]
-		w := g.param(fmt.Sprintf("%s.%d.W", name, i), l.W, l.In, l.Out)
-		b := g.param(fmt.Sprintf("%s.%d.B", name, i), l.B, l.Out)
-		o := &denseOp{
-			op: g.op("dense", tensor.Shape{rows, l.Out}, matrix, matrix, vector, matrix),
-			g:  g, rows: rows, in: l.In, width: l.Out, activation: l.Activation, needX: i > 0,
-		}
-		var err error
-		if x, err = G.ApplyOp(o, x, w, b); err != nil {
-			return nil, fmt.Errorf("learn: layer %d of %s: %w", i, name, err)
-		}
-	}
-	return x, nil
+	return G.NewTensor(g.ExprGraph, tensor.Float32, len(shape), G.WithShape(shape...), G.WithName(name), G.WithValue(t))
 }
 
 func (g *graph) param(name string, data []float32, shape ...int) *G.Node {
-	n, t := g.input(name, data, shape...)
-	p := &param{name: name, w: t}
-	g.params = append(g.params, p)
-	g.solver = append(g.solver, p)
+	n := g.input(name, data, shape...)
 	g.nodes = append(g.nodes, n)
 	return n
 }
 
-// compile differentiates loss by every parameter and builds the machine.
-func (g *graph) compile(loss *G.Node) error {
-	var err error
-	if g.grads, err = G.Grad(loss, g.nodes...); err != nil {
-		return fmt.Errorf("learn: differentiate: %w", err)
-	}
-	vm := G.NewTapeMachine(g.ExprGraph)
-	runtime.SetFinalizer(vm, nil) // it would never be collected
-	g.vm = vm
-	return nil
+// outputs are the results of nets in a graph.
+type outputs struct {
+	nodes G.Nodes     // one for each net, or one for both where they share a trunk
+	y     [][]float32 // [rows*Out], of each net
 }
 
-// run computes loss and gradients. An error names the first gradient that is
-// not finite.
-func (g *graph) run() error {
-	g.vm.Reset() // without it a second run does nothing
-	if err := g.vm.RunAll(); err != nil {
-		return fmt.Errorf("learn: run: %w", err)
+// nets adds one or two nets on obs. The graph shares their slices, and the
+// parameters come in the order of mlp.Tensors.
+func (g *graph) nets(obs []float32, named ...namedNet) (*outputs, error) {
+	first := named[0].net
+	x := g.input("obs", obs, g.rows, first.In())
+	if len(named) == 2 {
+		second := named[1]
+		if second.net.In() != first.In() {
+			return nil, fmt.Errorf("learn: %s has %d inputs and %s %d, want the same", named[0].name, first.In(), second.name, second.net.In())
+		}
+		seen := map[*float32]bool{}
+		for _, x := range mlp.Tensors(first, second.net) {
+			if seen[&x[0]] {
+				return nil, fmt.Errorf("learn: %s and %s share weights elsewhere than in equal first layers", named[0].name, second.name)
+			}
+			seen[&x[0]] = true
+		}
+		if k := first.Shared(second.net); k > 0 {
+			if k == len(first.Layers) || k == len(second.net.Layers) {
+				return nil, fmt.Errorf("learn: %s and %s share %d layers of %d and %d, want a layer apart in each",
+					named[0].name, second.name, k, len(first.Layers), len(second.net.Layers))
+			}
+			h, _, err := g.stack(x, named[0].name, first.Layers[:k])
+			if err != nil {
+				return nil, err
+			}
+			y, ends, err := g.layers(h, first.Layers[k].In, true,
+				part{named[0].name, k, first.Layers[k:]}, part{second.name, k, second.net.Layers[k:]})
+			return &outputs{G.Nodes{y}, ends}, err
+		}
 	}
-	for i, p := range g.params {
-		p.grad = g.grads[i].Value()
-		if !kernel.Finite(floats(p.grad)) {
-			return fmt.Errorf("learn: gradient of %s is not finite", p.name)
+	o := &outputs{}
+	for _, n := range named {
+		y, end, err := g.stack(x, n.name, n.net.Layers)
+		if err != nil {
+			return nil, err
+		}
+		o.nodes, o.y = append(o.nodes, y), append(o.y, end)
+	}
+	return o, nil
+}
+
+type namedNet struct {
+	name string
+	net  *mlp.Net
+}
+
+// stack adds the first layers of a net on the observation, a node each.
+func (g *graph) stack(x *G.Node, name string, layers []mlp.Layer) (*G.Node, []float32, error) {
+	var ends [][]float32
+	var err error
+	for i := range layers {
+		if x, ends, err = g.layers(x, layers[i].In, i > 0, part{name, i, layers[i : i+1]}); err != nil {
+			return nil, nil, err
+		}
+	}
+	return x, ends[0], nil
+}
+
+// loss adds a loss of the outputs and differentiates it by every parameter.
+// compute reads o.y, writes the gradient at it to dy, which is laid out alike,
+// and returns the loss.
+func (g *graph) loss(name string, o *outputs, dy [][]float32, compute func() float64) error {
+	var types []hm.Type
+	for _, n := range o.nodes {
+		types = append(types, n.Type())
+	}
+	l := g.op(name, nil, tensor.ScalarShape(), append(types, scalar)...)
+	l.diff = make([]bool, len(o.nodes))
+	for i := range l.diff {
+		l.diff[i] = true
+	}
+	l.do = func() { *l.out.(*G.F32) = G.F32(compute()) }
+	// The loss is the end of the graph: the gradient at it is 1.
+	l.derive = func(in G.Nodes, loss, _ *G.Node) (G.Nodes, error) {
+		var grads G.Nodes
+		for i, n := range in {
+			d, err := g.hand("dy", dy[i], n.Shape(), loss)
+			if err != nil {
+				return nil, err
+			}
+			grads = append(grads, d)
+		}
+		return grads, nil
+	}
+	loss, err := G.ApplyOp(l, o.nodes...)
+	if err != nil {
+		return fmt.Errorf("learn: %s: %w", name, err)
+	}
+	grads, err := G.Grad(loss, g.nodes...)
+	if err != nil {
+		return fmt.Errorf("learn: differentiate: %w", err)
+	}
+	for i, n := range g.nodes {
+		g.params = append(g.params, &param{n.Value(), grads[i].Op().(*op).out})
+	}
+	return g.record()
+}
+
+// record puts the ops in order, each after what it reads.
+func (g *graph) record() error {
+	sorted, err := G.Sort(g.ExprGraph)
+	if err != nil {
+		return fmt.Errorf("learn: sort the graph: %w", err)
+	}
+	for _, n := range slices.Backward(sorted) { // Sort begins with the root
+		if o, ok := n.Op().(*op); ok && o.do != nil {
+			g.tape = append(g.tape, o)
 		}
 	}
 	return nil
+}
+
+// run computes loss and gradients.
+func (g *graph) run() {
+	for _, o := range g.tape {
+		o.do()
+	}
+}
+
+// gradientBuffers returns memory for the gradient at each net's output, and the
+// same memory as loss wants it: one slice for each node.
+func (o *outputs) gradientBuffers() (dy, nodes [][]float32) {
+	size := 0
+	for _, y := range o.y {
+		size += len(y)
+	}
+	all := make([]float32, size)
+	rest := all
+	for _, y := range o.y {
+		dy = append(dy, rest[:len(y):len(y)])
+		rest = rest[len(y):]
+	}
+	if len(o.nodes) == 1 {
+		return dy, [][]float32{all}
+	}
+	return dy, dy
 }

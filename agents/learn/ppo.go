@@ -2,11 +2,6 @@ package learn
 
 import (
 	"fmt"
-	"math"
-
-	"github.com/chewxy/hm"
-	G "gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"mend/agents/mlp"
 )
@@ -15,35 +10,64 @@ import (
 //
 //	L = L_π + c_v·L_V − c_e·H
 //	L_π = −mean min(ρ·A, clip(ρ, 1−ε, 1+ε)·A),  ρ = π(a|s)/π_old(a|s)
-//	L_V = mean (V(s) − R)²
+//	L_V = mean l(V(s))
 //	H   = mean over states of −Σ_legal π log π
 //
-// and with a value clip c > 0
+// where l(V) is the squared error (V − R)², or a Huber loss, or that of
+// [SymexpHead]. A value clip c > 0 takes the worse of two predictions,
 //
-//	L_V = mean max((V − R)², (V_old + clip(V − V_old, −c, c) − R)²)
+//	max(l(V), l(V_old + clip(V − V_old, −c, c)))
 //
-// Illegal actions have probability 0, no gradient and no part in H.
+// in units of value, with errors on the scale that V sets. Illegal actions have
+// probability 0, no gradient and no part in H.
 //
 // Schulman et al., arXiv:1707.06347, equations 7 and 9; the value clip is
-// from OpenAI's baselines, in units of value.
+// from OpenAI's baselines.
 type PPOLoss struct {
 	Clip               float64 // ε
 	ValueClip          float64 // c; 0 means none
 	ValueCoefficient   float64 // c_v
 	EntropyCoefficient float64 // c_e
+	ValueHead          Head    // what the value net's output stands for
+	ValueHuber         float64 // δ of the Huber loss under a linear head; 0: squared error
 }
 
 // PPOBatch is a minibatch of N steps. The slices are the learner's own: fill
 // them in place.
 type PPOBatch struct {
 	N          int
-	Obs        []float32 // [N*ObsDim]
+	Obs        []float32 // [N*ObsDim], as the first layers take it: normalised where the nets normalise
 	Mask       []bool    // [N*Actions]; nil where the world has no mask
 	Action     []int     // [N]
-	OldLogProb []float32 // [N], log π_old(a|s)
-	OldValue   []float32 // [N], used by the value clip
+	OldLogProb []float32 // [N], log π_old(a|s), of kernel.LogSoftmax
+	OldValue   []float32 // [N], in units of value; used by the value clip
 	Advantage  []float32 // [N], A
-	Return     []float32 // [N], R
+	Return     []float32 // [N], R, in units of value
+}
+
+func newPPOBatch(n, dim, actions int, masked bool) *PPOBatch {
+	b := &PPOBatch{
+		N: n, Obs: make([]float32, n*dim), Action: make([]int, n),
+		OldLogProb: make([]float32, n), OldValue: make([]float32, n),
+		Advantage: make([]float32, n), Return: make([]float32, n),
+	}
+	if masked {
+		b.Mask = make([]bool, n*actions)
+	}
+	return b
+}
+
+// rows returns the batch of rows from to to, in the same memory.
+func (b *PPOBatch) rows(from, to, dim, actions int) *PPOBatch {
+	v := &PPOBatch{
+		N: to - from, Obs: b.Obs[from*dim : to*dim], Action: b.Action[from:to],
+		OldLogProb: b.OldLogProb[from:to], OldValue: b.OldValue[from:to],
+		Advantage: b.Advantage[from:to], Return: b.Return[from:to],
+	}
+	if b.Mask != nil {
+		v.Mask = b.Mask[from*actions : to*actions]
+	}
+	return v
 }
 
 // PPOStats is what one gradient measured.
@@ -61,226 +85,78 @@ type PPO struct {
 	Policy, Value *mlp.Net
 	Solver        *Adam
 
-	masked bool
-	graphs map[int]*ppoGraph
-	latest *ppoGraph // whose gradient Step applies
+	trainer trainer[PPOBatch, *ppoLoss]
 }
 
 // NewPPO returns a learner that trains policy and value in place; their slices
-// must stay. masked says whether batches carry a mask.
+// must stay. The nets may share a trunk, but not a last layer. masked says
+// whether batches carry a mask.
 func NewPPO(policy, value *mlp.Net, masked bool, eps, maxNorm float64) *PPO {
-	var sizes []int
-	for _, n := range []*mlp.Net{policy, value} {
-		for _, x := range n.Tensors() {
-			sizes = append(sizes, len(x))
-		}
+	nets := []namedNet{{"policy", policy}, {"value", value}}
+	l := &PPO{Policy: policy, Value: value, Solver: newSolver(eps, maxNorm, nets...)}
+	dim, actions := policy.In(), policy.Out()
+	l.trainer = trainer[PPOBatch, *ppoLoss]{
+		solver:    l.Solver,
+		makeBatch: func(n int) *PPOBatch { return newPPOBatch(n, dim, actions, masked) },
+		makeLoss: func(g *graph, b *PPOBatch, from, to int) (*ppoLoss, error) {
+			o, err := g.nets(b.Obs[from*dim:to*dim], nets...)
+			if err != nil {
+				return nil, err
+			}
+			dy, handed := o.gradientBuffers()
+			p := newPPOLoss(b.rows(from, to, dim, actions), b.N, actions, o.y, dy)
+			return p, g.loss("ppo loss", o, handed, p.compute)
+		},
 	}
-	return &PPO{
-		Policy: policy, Value: value, Solver: NewAdam(0, eps, maxNorm, sizes...),
-		masked: masked, graphs: map[int]*ppoGraph{},
-	}
+	return l
 }
+
+// Tensors lists the parameters, each once, in the order of Solver.
+func (l *PPO) Tensors() [][]float32 { return mlp.Tensors(l.Policy, l.Value) }
 
 // Batch returns the buffers for a minibatch of n steps, the same at each call.
 // The first call for an n builds its graph.
 func (l *PPO) Batch(n int) (*PPOBatch, error) {
-	g, ok := l.graphs[n]
-	if !ok {
-		var err error
-		if g, err = l.build(n); err != nil {
-			return nil, err
-		}
-		l.graphs[n] = g
+	m, err := l.trainer.machine(n)
+	if err != nil {
+		return nil, err
 	}
-	return g.loss.batch, nil
+	return m.batch, nil
 }
 
 // Gradient computes loss and gradient at b, a result of Batch, and leaves the
 // weights alone.
 func (l *PPO) Gradient(b *PPOBatch, loss PPOLoss) (PPOStats, error) {
-	g := l.graphs[b.N]
-	if g == nil || g.loss.batch != b {
-		panic(fmt.Sprintf("learn: a batch of %d that Batch did not return", b.N))
-	}
-	l.latest = nil
+	m := l.trainer.of(b.N, b)
 	width := l.Policy.Out()
 	for i, a := range b.Action {
 		if a < 0 || a >= width || b.Mask != nil && !b.Mask[i*width+a] {
 			panic(fmt.Sprintf("learn: step %d of the batch took action %d of %d, which is not legal", i, a, width))
 		}
 	}
-	g.loss.PPOLoss = loss
-	err := g.run()
-	s := g.loss.stats
-	for _, x := range []struct {
-		name  string
-		value float64
-	}{{"policy loss", s.PolicyLoss}, {"value loss", s.ValueLoss}, {"entropy", s.Entropy}} {
-		if math.IsNaN(x.value) || math.IsInf(x.value, 0) {
-			return s, fmt.Errorf("learn: %s is %v", x.name, x.value)
-		}
+	for _, p := range m.losses {
+		p.PPOLoss = loss
 	}
-	if err != nil {
-		return s, err
-	}
-	l.latest = g
-	return s, nil
-}
-
-// Step applies the latest gradient, once.
-func (l *PPO) Step() error {
-	if l.latest == nil {
-		panic("learn: Step without a gradient")
-	}
-	g := l.latest
-	l.latest = nil
-	return l.Solver.Step(g.solver)
-}
-
-// ppoGraph is the graph of one minibatch size.
-type ppoGraph struct {
-	*graph
-	loss *ppoLossOp
-}
-
-func (l *PPO) build(n int) (*ppoGraph, error) {
-	dim, width := l.Policy.In(), l.Policy.Out()
-	b := &PPOBatch{
-		N: n, Obs: make([]float32, n*dim), Action: make([]int, n),
-		OldLogProb: make([]float32, n), OldValue: make([]float32, n),
-		Advantage: make([]float32, n), Return: make([]float32, n),
-	}
-	if l.masked {
-		b.Mask = make([]bool, n*width)
-	}
-	g := newGraph()
-	x, _ := g.input("obs", b.Obs, n, dim)
-	logits, err := g.chain("policy", x, n, l.Policy)
-	if err != nil {
-		return nil, err
-	}
-	value, err := g.chain("value", x, n, l.Value)
-	if err != nil {
-		return nil, err
-	}
-	o := &ppoLossOp{
-		op: g.op("ppo loss", tensor.ScalarShape(), matrix, matrix, hm.Type(scalar)),
-		g:  g, batch: b, width: width, logp: make([]float64, width), prob: make([]float64, width),
-		dlogits: make([]float32, n*width), dvalue: make([]float32, n),
-	}
-	loss, err := G.ApplyOp(o, logits, value)
-	if err != nil {
-		return nil, fmt.Errorf("learn: ppo loss: %w", err)
-	}
-	if err := g.compile(loss); err != nil {
-		return nil, err
-	}
-	return &ppoGraph{g, o}, nil
-}
-
-// ppoLossOp maps logits [N, Actions] and values [N, 1] to the loss, and
-// computes the gradient at both on the way.
-type ppoLossOp struct {
-	op
-	PPOLoss
-	g               *graph
-	batch           *PPOBatch
-	width           int
-	logp, prob      []float64 // [Actions], of the current row
-	dlogits, dvalue []float32
-	result          G.F32
-	stats           PPOStats
-}
-
-func (o *ppoLossOp) DiffWRT(int) []bool { return []bool{true, true} }
-
-func (o *ppoLossOp) SymDiff(in G.Nodes, loss, grad *G.Node) (G.Nodes, error) {
-	n := o.batch.N
-	dlogits, err := G.ApplyOp(&handOp{o.g.op("dlogits", tensor.Shape{n, o.width}, scalar, scalar, matrix), o.dlogits}, loss, grad)
-	if err != nil {
-		return nil, err
-	}
-	dvalue, err := G.ApplyOp(&handOp{o.g.op("dvalue", tensor.Shape{n, 1}, scalar, scalar, matrix), o.dvalue}, loss, grad)
-	if err != nil {
-		return nil, err
-	}
-	return G.Nodes{dlogits, dvalue}, nil
-}
-
-func (o *ppoLossOp) Do(v ...G.Value) (G.Value, error) {
-	b, n := o.batch, float64(o.batch.N)
-	logits, value := floats(v[0]), floats(v[1])
+	l.trainer.compute(m)
 	var s PPOStats
-	for i := range b.N {
-		at := i * o.width
-		var mask []bool
-		if b.Mask != nil {
-			mask = b.Mask[at : at+o.width]
-		}
-		LogSoftmax(o.logp, logits[at:at+o.width], mask)
-
-		// Both sides of the ratio are rounded alike, so that it is exactly 1
-		// while the policy is still the old one.
-		action, adv := b.Action[i], float64(b.Advantage[i])
-		logRatio := float64(float32(o.logp[action]) - b.OldLogProb[i])
-		ratio := math.Exp(logRatio)
-		clipped := min(max(ratio, 1-o.Clip), 1+o.Clip)
-		free, bounded := ratio*adv, clipped*adv
-		dlogp := 0.0 // ∂L/∂log π(a|s)
-		if free <= bounded {
-			s.PolicyLoss -= free
-			dlogp = -free / n
-		} else {
-			s.PolicyLoss -= bounded
-		}
-		s.ApproxKL += (ratio - 1) - logRatio
-		if math.Abs(ratio-1) > o.Clip {
-			s.ClipFraction++
-		}
-
-		entropy := 0.0
-		for j, lp := range o.logp {
-			o.prob[j] = math.Exp(lp)
-			if o.prob[j] > 0 { // else 0·∞
-				entropy -= o.prob[j] * lp
-			}
-		}
-		s.Entropy += entropy
-
-		// ∂log π(a)/∂x_j = [j=a] − π_j, ∂H/∂x_j = −π_j·(log π_j + H).
-		for j, lp := range o.logp {
-			d := 0.0
-			if p := o.prob[j]; p > 0 {
-				d = -dlogp*p + o.EntropyCoefficient/n*p*(lp+entropy)
-			}
-			if j == action {
-				d += dlogp
-			}
-			o.dlogits[at+j] = float32(d)
-		}
-
-		e := float64(value[i]) - float64(b.Return[i])
-		de := 1.0 // ∂e/∂V
-		if c := o.ValueClip; c > 0 {
-			move := float64(value[i]) - float64(b.OldValue[i])
-			near := min(max(move, -c), c)
-			if e2 := float64(b.OldValue[i]) + near - float64(b.Return[i]); e2*e2 > e*e {
-				e = e2
-				if move != near {
-					de = 0
-				}
-			}
-		}
-		s.ValueLoss += e * e
-		o.dvalue[i] = float32(2 * o.ValueCoefficient * e * de / n)
+	for _, p := range m.losses {
+		s.PolicyLoss += p.stats.PolicyLoss
+		s.ValueLoss += p.stats.ValueLoss
+		s.Entropy += p.stats.Entropy
+		s.ApproxKL += p.stats.ApproxKL
+		s.ClipFraction += p.stats.ClipFraction
 	}
+	n := float64(b.N)
 	s.PolicyLoss /= n
 	s.ValueLoss /= n
 	s.Entropy /= n
 	s.ApproxKL /= n
 	s.ClipFraction /= n
-	s.Loss = s.PolicyLoss + o.ValueCoefficient*s.ValueLoss - o.EntropyCoefficient*s.Entropy
-	o.stats = s
-	o.result = G.F32(s.Loss)
-	return &o.result, nil
+	s.Loss = s.PolicyLoss + loss.ValueCoefficient*s.ValueLoss - loss.EntropyCoefficient*s.Entropy
+	return s, l.trainer.accept(m,
+		measured{"policy loss", s.PolicyLoss}, measured{"value loss", s.ValueLoss}, measured{"entropy", s.Entropy})
 }
+
+// Step applies the latest gradient, once. An error names a gradient that is not
+// finite; the weights are then what they were.
+func (l *PPO) Step() error { return l.trainer.step() }

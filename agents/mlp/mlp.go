@@ -1,10 +1,11 @@
 // Package mlp is the forward pass of a multi-layer perceptron in plain Go: what
 // every trained policy acts by.
 //
-// Start with [Net], a chain of layers, and [Greedy], the policy that takes the
-// legal action of a net's highest output. Training is in agents/learn, which
-// runs the same [Layer.Forward] on the same slices, so that both see the same
-// bits. Left out: anything but fully connected layers.
+// Start with [Net], a chain of layers behind an optional [Normalizer] of its
+// input, and [Greedy], the policy that takes the legal action of a net's highest
+// output. Training is in agents/learn, which runs the same [Layer.Forward] on
+// the same slices, so that both see the same bits. Left out: anything but fully
+// connected layers.
 package mlp
 
 import (
@@ -69,8 +70,12 @@ func (l *Layer) Forward(n int, x, y []float32) {
 	}
 }
 
-// Net is a chain of layers.
-type Net struct{ Layers []Layer }
+// Net is a chain of layers. Nets share a trunk where their first layers hold
+// the same slices; see [Net.WithHead] and [Net.Shared].
+type Net struct {
+	Input  *Normalizer // applied to the input; nil means none
+	Layers []Layer
+}
 
 // New returns a net of zero weights. sizes are the widths from input to output;
 // hidden is the activation of all layers but the last, which is linear.
@@ -85,6 +90,30 @@ func New(hidden Activation, sizes ...int) *Net {
 	}
 	n.Layers[len(n.Layers)-1].Activation = Linear
 	return n
+}
+
+// WithHead returns a net that shares Input and all layers but the last with n,
+// slices included, and has a linear last layer of its own with the given number
+// of outputs, all zero.
+func (n *Net) WithHead(out int) *Net {
+	last := len(n.Layers) - 1
+	in := n.Layers[last].In
+	head := Layer{In: in, Out: out, W: make([]float32, in*out), B: make([]float32, out), Activation: Linear}
+	return &Net{Input: n.Input, Layers: append(append([]Layer(nil), n.Layers[:last]...), head)}
+}
+
+// Shared counts the first layers that n and m have in common: those that hold
+// the same slices.
+func (n *Net) Shared(m *Net) int {
+	k := 0
+	for k < min(len(n.Layers), len(m.Layers)) {
+		a, b := &n.Layers[k], &m.Layers[k]
+		if &a.W[0] != &b.W[0] || &a.B[0] != &b.B[0] || a.Activation != b.Activation {
+			break
+		}
+		k++
+	}
+	return k
 }
 
 // In is the width of the input.
@@ -103,9 +132,11 @@ func (n *Net) Params() int {
 }
 
 // Tensors lists the weights and biases in order: W and B of each layer.
-func (n *Net) Tensors() [][]float32 {
+func (n *Net) Tensors() [][]float32 { return n.tensors(0) }
+
+func (n *Net) tensors(from int) [][]float32 {
 	list := make([][]float32, 0, 2*len(n.Layers))
-	for i := range n.Layers {
+	for i := from; i < len(n.Layers); i++ {
 		list = append(list, n.Layers[i].W, n.Layers[i].B)
 	}
 	return list
@@ -113,7 +144,7 @@ func (n *Net) Tensors() [][]float32 {
 
 // Clone returns a deep copy.
 func (n *Net) Clone() *Net {
-	c := &Net{Layers: append([]Layer(nil), n.Layers...)}
+	c := &Net{Input: n.Input.Clone(), Layers: append([]Layer(nil), n.Layers...)}
 	for i := range c.Layers {
 		l := &c.Layers[i]
 		l.W = append([]float32(nil), l.W...)
@@ -122,7 +153,14 @@ func (n *Net) Clone() *Net {
 	return c
 }
 
-// CopyFrom copies the weights of an equally shaped net.
+// Tensors lists the weights and biases of two nets: those of the first, then
+// those of the second that are not the first's.
+func Tensors(first, second *Net) [][]float32 {
+	return append(first.Tensors(), second.tensors(first.Shared(second))...)
+}
+
+// CopyFrom copies weights and normaliser of an equally shaped net. It allocates
+// nothing.
 func (n *Net) CopyFrom(from *Net) {
 	if len(n.Layers) != len(from.Layers) {
 		panic(fmt.Sprintf("mlp: copy of %d layers to %d", len(from.Layers), len(n.Layers)))
@@ -135,10 +173,12 @@ func (n *Net) CopyFrom(from *Net) {
 		copy(to.W, l.W)
 		copy(to.B, l.B)
 	}
+	n.Input.copyFrom(from.Input)
 }
 
 // Check reports what makes the net unfit to use: no layers, sizes that do not
-// chain, an unknown activation, a weight that is not finite.
+// chain, an unknown activation, a weight that is not finite, a normaliser that
+// does not fit.
 func (n *Net) Check() error {
 	if len(n.Layers) == 0 {
 		return fmt.Errorf("mlp: 0 layers, want at least 1")
@@ -164,6 +204,9 @@ func (n *Net) Check() error {
 			return fmt.Errorf("mlp: layer %d: bias %d is %v, want a finite number", i, j, l.B[j])
 		}
 	}
+	if n.Input != nil {
+		return n.Input.check(n.In())
+	}
 	return nil
 }
 
@@ -178,23 +221,35 @@ func notFinite(x []float32) int {
 
 // Scratch holds the activations of one forward pass. The zero value is ready;
 // it grows to the largest batch it has seen and then allocates no more.
-type Scratch struct{ layers [][]float32 }
+type Scratch struct {
+	input  []float32
+	layers [][]float32
+}
 
-// Forward computes the output for a batch of n rows: x is [n*In()], the result
-// [n*Out()]. It lies in s and holds until s is used again.
+// Forward computes the output for a batch of rows: x is [rows*In()], the result
+// [rows*Out()]. It lies in s and holds until s is used again.
 func (n *Net) Forward(rows int, x []float32, s *Scratch) []float32 {
+	if n.Input != nil {
+		y := grow(&s.input, len(x))
+		n.Input.Apply(rows, x, y)
+		x = y
+	}
 	if len(s.layers) < len(n.Layers) {
 		s.layers = append(s.layers, make([][]float32, len(n.Layers)-len(s.layers))...)
 	}
 	for i := range n.Layers {
 		l := &n.Layers[i]
-		size := rows * l.Out
-		if cap(s.layers[i]) < size {
-			s.layers[i] = make([]float32, size)
-		}
-		y := s.layers[i][:size]
+		y := grow(&s.layers[i], rows*l.Out)
 		l.Forward(rows, x, y)
 		x = y
 	}
 	return x
+}
+
+// grow returns the first size elements of *s, made larger where they do not fit.
+func grow(s *[]float32, size int) []float32 {
+	if cap(*s) < size {
+		*s = make([]float32, size)
+	}
+	return (*s)[:size]
 }

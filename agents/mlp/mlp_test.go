@@ -250,16 +250,24 @@ func TestDoesNotLinkGorgonia(t *testing.T) {
 	}
 }
 
-func BenchmarkForward(b *testing.B) {
+// BenchmarkActing is a greedy decision of a 64x64 tanh net with 64 features and
+// 16 actions.
+func BenchmarkActing(b *testing.B) {
 	for _, rows := range []int{1, 64} {
-		b.Run(fmt.Sprintf("batch=%d", rows), func(b *testing.B) {
-			b.ReportAllocs()
-			n := random(1, Tanh, 64, 64, 64, 16)
-			x := inputs(1, rows*64)
-			var s Scratch
-			for b.Loop() {
-				n.Forward(rows, x, &s)
-			}
-		})
+		for _, normalise := range []bool{false, true} {
+			b.Run(fmt.Sprintf("batch=%d,normalise=%v", rows, normalise), func(b *testing.B) {
+				b.ReportAllocs()
+				g := NewGreedy(normalized(1, 64, 64, 64, 16))
+				if !normalise {
+					g.Net.Input = nil
+				}
+				step := env.NewTimeStep(rows, &env.Spec{Features: make([]env.Feature, 64), Actions: make([]string, 16)})
+				copy(step.Obs, inputs(1, len(step.Obs)))
+				actions := make([]int, rows)
+				for b.Loop() {
+					g.Act(step, actions)
+				}
+			})
+		}
 	}
 }

@@ -33,15 +33,19 @@ type Config struct {
 	// ValueClip bounds the move of a value per update, in units of value; 0
 	// means no bound.
 	ValueClip float64 `yaml:"value_clip"`
-	// ValueCoefficient weighs the mean squared error of the value.
+	// ValueCoefficient weighs the loss of the value.
 	ValueCoefficient float64 `yaml:"value_coefficient"`
+	// ValueHuber is the error beyond which the loss of a linear value head grows
+	// linearly, in units of value; 0 means nowhere: the squared error.
+	ValueHuber float64 `yaml:"value_huber"`
 	// EntropyCoefficient weighs the entropy at the start of training and
 	// EntropyCoefficientFinal at its end, linear in between.
 	EntropyCoefficient      float64 `yaml:"entropy_coefficient"`
 	EntropyCoefficientFinal float64 `yaml:"entropy_coefficient_final"`
-	// NormalizeAdvantage shifts and scales the advantages of each minibatch to
-	// mean 0 and standard deviation 1.
-	NormalizeAdvantage bool `yaml:"normalize_advantage"`
+	// NormalizeAdvantage: none; minibatch, each minibatch is shifted and scaled
+	// to mean 0 and standard deviation 1; running, all are divided by a root
+	// mean square that is kept over updates, and clipped at 4 of it.
+	NormalizeAdvantage string `yaml:"normalize_advantage"`
 	// TargetKL ends an update once a minibatch estimates a divergence from the
 	// old policy of 1.5 times this; 0 means never.
 	TargetKL float64 `yaml:"target_kl"`
@@ -57,8 +61,10 @@ type Config struct {
 	MaxGradNorm float64 `yaml:"max_grad_norm"`
 
 	// Hidden are the widths of the hidden layers, of the policy and of the
-	// value network, which share nothing.
+	// value network.
 	Hidden []int `yaml:"hidden"`
+	// SharedTrunk lets policy and value network share the hidden layers.
+	SharedTrunk bool `yaml:"shared_trunk"`
 	// Activation of the hidden layers: tanh or relu.
 	Activation string `yaml:"activation"`
 }
@@ -69,6 +75,13 @@ const (
 	Linear   = "linear"
 )
 
+// The ways to normalise advantages.
+const (
+	NormalizeNone      = "none"
+	NormalizeMinibatch = "minibatch"
+	NormalizeRunning   = "running"
+)
+
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
@@ -76,7 +89,7 @@ func DefaultConfig() Config {
 		Gamma: 0.99, Lambda: 0.95,
 		Clip: 0.2, ClipSchedule: Constant, ValueClip: 0, ValueCoefficient: 0.5,
 		EntropyCoefficient: 0.01, EntropyCoefficientFinal: 0,
-		NormalizeAdvantage: true, TargetKL: 0,
+		NormalizeAdvantage: NormalizeMinibatch, TargetKL: 0,
 		LearningRate: 3e-4, LearningRateSchedule: Linear, AdamEps: 1e-5, MaxGradNorm: 0.5,
 		Hidden: []int{64, 64}, Activation: "tanh",
 	}
@@ -93,11 +106,13 @@ func (c *Config) Validate() error {
 	e.Want(c.Lambda >= 0 && c.Lambda <= 1, "lambda", c.Lambda, "0 <= lambda <= 1")
 	e.Want(c.Clip > 0 && c.Clip < 1, "clip", c.Clip, "0 < clip < 1")
 	e.Want(c.ClipSchedule == Constant || c.ClipSchedule == Linear, "clip_schedule", fmt.Sprintf("%q", c.ClipSchedule), "constant or linear")
+	e.Want(c.NormalizeAdvantage == NormalizeNone || c.NormalizeAdvantage == NormalizeMinibatch || c.NormalizeAdvantage == NormalizeRunning,
+		"normalize_advantage", fmt.Sprintf("%q", c.NormalizeAdvantage), "none, minibatch or running")
 	for _, x := range []struct {
 		path  string
 		value float64
 	}{
-		{"value_clip", c.ValueClip}, {"value_coefficient", c.ValueCoefficient},
+		{"value_clip", c.ValueClip}, {"value_coefficient", c.ValueCoefficient}, {"value_huber", c.ValueHuber},
 		{"entropy_coefficient", c.EntropyCoefficient}, {"entropy_coefficient_final", c.EntropyCoefficientFinal},
 		{"target_kl", c.TargetKL}, {"max_grad_norm", c.MaxGradNorm},
 	} {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"mend/agents/signal"
 	"mend/configs/field"
 	"mend/env/toy"
 )
@@ -32,6 +33,8 @@ func TestValidate(t *testing.T) {
 		"value_coefficient":         {func(c *Config) { c.ValueCoefficient = nan }},
 		"entropy_coefficient":       {func(c *Config) { c.EntropyCoefficient = -1 }},
 		"entropy_coefficient_final": {func(c *Config) { c.EntropyCoefficientFinal = -1 }},
+		"value_huber":               {func(c *Config) { c.ValueHuber = -1 }, func(c *Config) { c.ValueHuber = nan }},
+		"normalize_advantage":       {func(c *Config) { c.NormalizeAdvantage = "true" }},
 		"target_kl":                 {func(c *Config) { c.TargetKL = -1 }},
 		"max_grad_norm":             {func(c *Config) { c.MaxGradNorm = nan }},
 		"learning_rate":             {func(c *Config) { c.LearningRate = 0 }, func(c *Config) { c.LearningRate = inf }},
@@ -58,21 +61,25 @@ func TestValidate(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	spec := toy.NewBandit().Spec()
-	c := DefaultConfig()
-	if _, err := New(c, spec, 0, 100, 1); err == nil {
-		t.Error("0 environments were accepted")
-	}
-	if _, err := New(c, spec, 1, 0, 1); err == nil {
-		t.Error("0 steps were accepted")
-	}
-	c.Clip = 2
-	if _, err := New(c, spec, 1, 100, 1); err == nil || !strings.Contains(err.Error(), "clip is 2") {
-		t.Errorf("clip of 2: %v", err)
-	}
-	bad := *spec
+	good := signal.Setup{Spec: toy.NewBandit().Spec(), Envs: 1, Steps: 100, Seed: 1, Signal: signal.DefaultConfig()}
+	bad := *good.Spec
 	bad.Gamma = 1.5
-	if _, err := New(DefaultConfig(), &bad, 1, 100, 1); err == nil {
-		t.Error("a gamma of 1.5 was accepted")
+	for want, spoil := range map[string]func(c *Config, s *signal.Setup){
+		"0 environments":                   func(_ *Config, s *signal.Setup) { s.Envs = 0 },
+		"0 steps in total":                 func(_ *Config, s *signal.Setup) { s.Steps = 0 },
+		"clip is 2, want 0 < clip < 1":     func(c *Config, _ *signal.Setup) { c.Clip = 2 },
+		"gamma 1.5":                        func(_ *Config, s *signal.Setup) { s.Spec = &bad },
+		`value_head is "log"`:              func(_ *Config, s *signal.Setup) { s.Signal.ValueHead = "log" },
+		"signal.credit is subject":         func(_ *Config, s *signal.Setup) { s.Signal.Credit = signal.CreditSubject },
+		"signal.shaping.baseline is \"x\"": func(_ *Config, s *signal.Setup) { s.Signal.Shaping.Baseline = "x" },
+	} {
+		c, s := DefaultConfig(), good
+		spoil(&c, &s)
+		if _, err := New(c, s); err == nil || !strings.HasPrefix(err.Error(), "ppo: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one of ppo with %q", err, want)
+		}
+	}
+	if _, err := New(DefaultConfig(), good); err != nil {
+		t.Error(err)
 	}
 }

@@ -2,7 +2,6 @@ package ppo
 
 import (
 	"fmt"
-	"math"
 )
 
 // GAE writes generalized advantage estimates to adv.
@@ -34,12 +33,12 @@ func GAE(n int, gamma, lambda float64, reward, elapsed, value, nextValue []float
 			dt := float64(elapsed[t])
 			delta := float64(reward[t]) - float64(value[t])
 			if !terminated[t] {
-				delta += math.Pow(gamma, dt) * float64(nextValue[t])
+				delta += power(gamma, dt) * float64(nextValue[t])
 			}
 			if terminated[t] || truncated[t] {
 				next = delta
 			} else {
-				next = delta + math.Pow(gamma*lambda, dt)*next
+				next = delta + power(gamma*lambda, dt)*next
 			}
 			adv[t] = float32(next)
 		}

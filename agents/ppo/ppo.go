@@ -2,114 +2,112 @@
 // length.
 //
 // Start with [New] and [Agent.Update], which follows the paper's algorithm 1.
-// The equations stand where they are computed: advantages at [GAE], the loss at
-// [learn.PPOLoss]. Policy and value network are separate. Left out: continuous
-// actions, recurrence, normalisation of observations and rewards, which is the
-// world's affair.
+// The equations stand where they are computed: advantages at [GAE], credit to
+// single subjects at [chains], the loss at [learn.PPOLoss]. What PPO shares with
+// other learners (normalisation, shaping, averaged weights) is in agents/signal.
+// Left out: continuous actions and recurrence.
 //
-// Schulman et al., arXiv:1707.06347.
+// Schulman et al., arXiv:1707.06347. Huang et al., "The 37 implementation
+// details of proximal policy optimization", 2022, describes the options; reward
+// clipping is not among ours, see package signal.
 package ppo
 
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"mend/agents"
 	"mend/agents/kernel"
 	"mend/agents/learn"
 	"mend/agents/mlp"
+	"mend/agents/signal"
 	"mend/env"
-	"mend/env/seed"
-	"mend/env/state"
 )
 
 // Agent learns by PPO. It is not safe for concurrent use.
 type Agent struct {
-	cfg        Config
-	gamma      float64
-	totalSteps uint64
-	envs       int
+	cfg   Config
+	setup signal.Setup
+	gamma float64
+	head  learn.Head
 
 	policy, value *mlp.Net
 	learner       *learn.PPO
-	acting        stream // draws actions
-	shuffling     stream // draws minibatches
+	actor         *mlp.Net            // policy, or its average
+	average       *signal.Average     // nil where actor is policy
+	moments       *signal.Moments     // of the observations; nil where they are not normalised
+	scale         *signal.ReturnScale // of the rewards; nil where they are not scaled
+	rms           meanSquare          // of the advantages
+	acting        signal.Stream       // draws actions
+	shuffling     signal.Stream       // draws minibatches
 	rollout       *rollout
 	steps         uint64 // environment steps learned from
 	updates       uint64 // updates made
 
-	// Work space, no part of the state.
-	actScratch, evalScratch mlp.Scratch
-	logp                    []float64 // [actions]
-	values, nextValues      []float32 // [T*N]
-	oldLogProb              []float32 // [T*N]
-	adv, returns            []float32 // [T*N]
-	order                   []int32   // [T*N]
-	backup                  [][]float32
+	workspace
 }
 
 var _ agents.Agent = (*Agent)(nil)
 
-// stream is a random stream that can be saved.
-type stream struct {
-	*rand.Rand
-	pcg *rand.PCG
-}
-
-func open(s seed.Seed) stream {
-	r, p := s.Rand()
-	return stream{r, p}
-}
-
-// New returns an agent for envs environments of the given spec. totalSteps is
-// the length of training in environment steps, over all environments, by which
-// schedules are measured.
-func New(cfg Config, spec *env.Spec, envs int, totalSteps uint64, root seed.Seed) (*Agent, error) {
+// New returns an agent made as s says.
+func New(cfg Config, s signal.Setup) (*Agent, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
 	}
-	switch {
-	case envs < 1:
-		return nil, fmt.Errorf("ppo: %d environments, want at least 1", envs)
-	case totalSteps < 1:
-		return nil, fmt.Errorf("ppo: %d steps in total, want at least 1", totalSteps)
-	case spec.ObsDim() < 1 || len(spec.Actions) < 1:
-		return nil, fmt.Errorf("ppo: %s has %d features and %d actions, want at least 1 of each", spec.ID, spec.ObsDim(), len(spec.Actions))
-	case spec.Gamma < 0 || spec.Gamma > 1:
-		return nil, fmt.Errorf("ppo: %s has gamma %v, want 0 <= gamma <= 1", spec.ID, spec.Gamma)
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("ppo: %w", err)
 	}
-	cfg.Hidden = append([]int(nil), cfg.Hidden...)
 	hidden, err := mlp.ParseActivation(cfg.Activation)
 	if err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
 	}
-	sizes := func(out int) []int {
-		return append(append([]int{spec.ObsDim()}, cfg.Hidden...), out)
+	head, err := learn.ParseHead(s.Signal.ValueHead)
+	if err != nil {
+		return nil, fmt.Errorf("ppo: %w", err)
 	}
-	n := cfg.RolloutSteps * envs
+	cfg.Hidden = append([]int(nil), cfg.Hidden...)
+	spec := s.Spec
 	a := &Agent{
-		cfg: cfg, gamma: cfg.Gamma, totalSteps: totalSteps, envs: envs,
-		policy:    mlp.New(hidden, sizes(len(spec.Actions))...),
-		value:     mlp.New(hidden, sizes(1)...),
-		acting:    open(root.Child("act", 0)),
-		shuffling: open(root.Child("shuffle", 0)),
-		rollout:   newRollout(cfg.RolloutSteps, envs, spec),
+		cfg: cfg, setup: s, gamma: s.Gamma(cfg.Gamma), head: head,
+		acting:    signal.NewStream(s.Seed.Child("act", 0)),
+		shuffling: signal.NewStream(s.Seed.Child("shuffle", 0)),
+		rollout:   newRollout(cfg.RolloutSteps, s.Envs, spec),
+	}
+	if s.Signal.Credit == signal.CreditSubject {
+		a.rollout.chains = newChains(cfg.RolloutSteps, s.Envs, spec.Subjects, a.gamma)
+	}
 
-		logp:   make([]float64, len(spec.Actions)),
-		values: make([]float32, n), nextValues: make([]float32, n), oldLogProb: make([]float32, n),
-		adv: make([]float32, n), returns: make([]float32, n), order: make([]int32, n),
-	}
-	if spec.Gamma != 0 {
-		a.gamma = spec.Gamma
-	}
-	weights := open(root.Child("weights", 0))
+	sizes := append(append([]int{spec.ObsDim()}, cfg.Hidden...), len(spec.Actions))
+	weights := signal.NewStream(s.Seed.Child("weights", 0))
+	a.policy = mlp.New(hidden, sizes...)
 	a.policy.Orthogonal(weights.Rand, mlp.HiddenGain, mlp.PolicyGain)
-	a.value.Orthogonal(weights.Rand, mlp.HiddenGain, mlp.ValueGain)
-	a.learner = learn.NewPPO(a.policy, a.value, spec.Masked, cfg.AdamEps, cfg.MaxGradNorm)
-	for _, x := range a.tensors() {
-		a.backup = append(a.backup, make([]float32, len(x)))
+	if s.Signal.NormalizeObservation {
+		a.moments = signal.NewMoments(spec.ObsDim(), s.Signal.ObservationClip)
+		a.policy.Input = a.moments.Normalizer()
 	}
+	if cfg.SharedTrunk {
+		a.value = a.policy.WithHead(1)
+		last := &mlp.Net{Layers: a.value.Layers[len(a.value.Layers)-1:]}
+		last.Orthogonal(weights.Rand, mlp.HiddenGain, mlp.ValueGain)
+	} else {
+		sizes[len(sizes)-1] = 1
+		a.value = mlp.New(hidden, sizes...)
+		a.value.Orthogonal(weights.Rand, mlp.HiddenGain, mlp.ValueGain)
+		a.value.Input = a.policy.Input
+	}
+	a.learner = learn.NewPPO(a.policy, a.value, spec.Masked, cfg.AdamEps, cfg.MaxGradNorm)
+
+	a.actor = a.policy
+	if s.Signal.Average != signal.AverageNone {
+		a.actor = a.policy.Clone()
+		a.actor.Input = a.policy.Input // one normaliser, which follows the observations
+		a.average = signal.NewAverage(&s.Signal, a.policy.Tensors(), a.actor.Tensors())
+	}
+	if s.Signal.NormalizeReward {
+		a.scale = signal.NewReturnScale(s.Envs, a.gamma)
+	}
+	a.workspace = newWorkspace(a)
+	a.before = newBefore(a.listTensors())
 	return a, nil
 }
 
@@ -118,31 +116,30 @@ func (a *Agent) Act(t *env.TimeStep, actions []int) {
 	if len(actions) != t.N {
 		panic(fmt.Sprintf("ppo: %d actions for %d environments", len(actions), t.N))
 	}
-	logits := a.policy.Forward(t.N, t.Obs, &a.actScratch)
-	w := len(a.logp)
+	logits := a.policy.Forward(t.N, t.Obs, &a.act.scratch)
+	width := a.policy.Out()
+	prob := a.act.softmax(t.N, width, logits, t.Mask)
 	for i := range actions {
-		learn.LogSoftmax(a.logp, logits[i*w:(i+1)*w], t.MaskRow(i))
-		actions[i] = sample(a.acting.Float64(), a.logp)
+		actions[i] = sample(a.acting.Float64(), prob[i*width:(i+1)*width])
 	}
 }
 
 // sample inverts the distribution function at u in [0, 1). An action of
 // probability 0 is never drawn.
-func sample(u float64, logp []float64) int {
+func sample(u float64, prob []float32) int {
 	last := -1
-	for i, lp := range logp {
-		p := math.Exp(lp)
+	for i, p := range prob {
 		if !(p > 0) {
 			continue
 		}
 		last = i
-		if u < p {
+		if u < float64(p) {
 			return i
 		}
-		u -= p
+		u -= float64(p)
 	}
 	if last < 0 {
-		panic(fmt.Sprintf("ppo: none of %d actions has a probability above 0: %v", len(logp), logp))
+		panic(fmt.Sprintf("ppo: none of %d actions has a probability above 0: %v", len(prob), prob))
 	}
 	return last // rounding
 }
@@ -153,62 +150,70 @@ func (a *Agent) Observe(prev *env.TimeStep, actions []int, next *env.TimeStep) {
 }
 
 // Update learns once RolloutSteps steps of every environment were observed.
-// After an error the weights are what they were before.
+// After an error the agent is as it was before.
 func (a *Agent) Update() ([]agents.Metric, error) {
 	if !a.rollout.full() {
 		return nil, nil
 	}
-	for i, x := range a.tensors() {
-		copy(a.backup[i], x)
-	}
-	t := a.learner.Solver.T
+	a.save()
 	metrics, err := a.update()
 	if err != nil {
-		for i, x := range a.tensors() {
-			copy(x, a.backup[i])
-		}
-		a.learner.Solver.T = t
+		a.putBack()
 		return nil, fmt.Errorf("ppo: update %d: %w", a.updates+1, err)
 	}
 	a.steps += uint64(a.rollout.steps * a.rollout.envs)
 	a.updates++
+	if a.average != nil {
+		a.average.Update(a.setup.Progress(a.steps))
+	}
+	a.learnStatistics()
 	a.rollout.reset()
 	return metrics, nil
 }
 
 func (a *Agent) update() ([]agents.Metric, error) {
-	cfg, r := &a.cfg, a.rollout
-	fraction := min(1, float64(a.steps)/float64(a.totalSteps))
+	cfg := &a.cfg
+	progress := a.setup.Progress(a.steps)
 	loss := learn.PPOLoss{
-		Clip:               at(cfg.ClipSchedule, cfg.Clip, fraction),
+		Clip:               at(cfg.ClipSchedule, cfg.Clip, progress),
 		ValueClip:          cfg.ValueClip,
 		ValueCoefficient:   cfg.ValueCoefficient,
-		EntropyCoefficient: between(cfg.EntropyCoefficient, cfg.EntropyCoefficientFinal, fraction),
+		ValueHead:          a.head,
+		ValueHuber:         cfg.ValueHuber,
+		EntropyCoefficient: between(cfg.EntropyCoefficient, cfg.EntropyCoefficientFinal, progress),
 	}
-	lr := at(cfg.LearningRateSchedule, cfg.LearningRate, fraction)
+	lr := at(cfg.LearningRateSchedule, cfg.LearningRate, progress)
 	a.learner.Solver.LR = lr
 
-	a.evaluate()
-	GAE(r.envs, a.gamma, cfg.Lambda, r.reward, r.elapsed, a.values, a.nextValues, r.terminated, r.truncated, a.adv)
-	for k, v := range a.values {
-		a.returns[k] = a.adv[k] + v
-		a.order[k] = int32(k)
+	if err := a.rollout.check(); err != nil {
+		return nil, err
 	}
+	a.evaluate()
+	a.rewardSignal()
+	a.advantages()
+	rows := a.rows()
+	explained := a.explainedVariance(rows)
+	if cfg.NormalizeAdvantage == NormalizeRunning {
+		a.rms.divide(a.adv, rows)
+	}
+	used := a.whole(len(rows))
 
 	var mean learn.PPOStats
 	var norm, steps, count float64
 	stop := false
 	for epoch := 0; epoch < cfg.Epochs && !stop; epoch++ {
-		a.shuffling.Shuffle(len(a.order), func(i, j int) { a.order[i], a.order[j] = a.order[j], a.order[i] })
-		for from := 0; from < len(a.order); from += cfg.MinibatchSize {
-			rows := a.order[from:min(from+cfg.MinibatchSize, len(a.order))]
-			b, err := a.minibatch(rows)
+		shuffle(a.shuffling, rows)
+		for from := 0; from < used; from += cfg.MinibatchSize {
+			fail := func(err error) error {
+				return fmt.Errorf("epoch %d, minibatch %d: %w", epoch+1, from/cfg.MinibatchSize+1, err)
+			}
+			b, err := a.minibatch(rows[from:min(from+cfg.MinibatchSize, used)])
 			if err != nil {
-				return nil, err
+				return nil, fail(err)
 			}
 			s, err := a.learner.Gradient(b, loss)
 			if err != nil {
-				return nil, fmt.Errorf("epoch %d, minibatch %d: %w", epoch+1, from/cfg.MinibatchSize+1, err)
+				return nil, fail(err)
 			}
 			mean.PolicyLoss += s.PolicyLoss
 			mean.ValueLoss += s.ValueLoss
@@ -221,7 +226,10 @@ func (a *Agent) update() ([]agents.Metric, error) {
 				break
 			}
 			if err := a.learner.Step(); err != nil {
-				return nil, fmt.Errorf("epoch %d, minibatch %d: %w", epoch+1, from/cfg.MinibatchSize+1, err)
+				return nil, fail(err)
+			}
+			if a.average != nil {
+				a.average.Step()
 			}
 			norm += a.learner.Solver.Norm
 			steps++
@@ -232,62 +240,65 @@ func (a *Agent) update() ([]agents.Metric, error) {
 			return nil, fmt.Errorf("%s is not finite after the update", a.tensorName(i))
 		}
 	}
-	return []agents.Metric{
+	count = max(1, count) // no decision may have been learned from
+	metrics := []agents.Metric{
 		{Name: "policy_loss", Value: mean.PolicyLoss / count},
 		{Name: "value_loss", Value: mean.ValueLoss / count},
 		{Name: "entropy", Value: mean.Entropy / count},
 		{Name: "approx_kl", Value: mean.ApproxKL / count},
 		{Name: "clip_fraction", Value: mean.ClipFraction / count},
-		{Name: "explained_variance", Value: explainedVariance(a.values, a.returns)},
+		{Name: "explained_variance", Value: explained},
 		{Name: "learning_rate", Value: lr},
 		{Name: "grad_norm", Value: norm / max(1, steps)},
-	}, nil
+	}
+	if cfg.NormalizeAdvantage == NormalizeRunning {
+		metrics = append(metrics, agents.Metric{Name: "advantage_rms", Value: a.rms.root()})
+	}
+	if a.scale != nil {
+		metrics = append(metrics, agents.Metric{Name: "reward_factor", Value: a.scale.Factor()})
+	}
+	if a.rollout.chains != nil {
+		metrics = append(metrics, agents.Metric{Name: "learned_share", Value: float64(used) / float64(len(a.adv))})
+	}
+	return metrics, nil
 }
 
-// evaluate computes V(s_t), V(s'_t) and log π_old(a_t|s_t) of the rollout with
-// the weights as they are.
-func (a *Agent) evaluate() {
-	r := a.rollout
-	n, dim, w := r.steps*r.envs, r.dim, r.actions
-	a.valuesOf(r.obs, a.values)
-
-	// s'_t is s_{t+1}, except where the clock cut the episode. Where it
-	// terminated nothing follows and GAE does not look.
-	copy(a.nextValues, a.values[r.envs:])
-	a.valuesOf(r.next, a.nextValues[n-r.envs:])
-	final := r.final
-	for k := range n {
-		if r.bootstraps(k) {
-			a.valuesOf(final[:dim], a.nextValues[k:k+1])
-			final = final[dim:]
-		}
-	}
-
-	for from := 0; from < n; from += chunk {
-		rows := min(chunk, n-from)
-		logits := a.policy.Forward(rows, r.obs[from*dim:(from+rows)*dim], &a.evalScratch)
-		for i := range rows {
-			k := from + i
-			var mask []bool
-			if r.masked {
-				mask = r.mask[k*w : (k+1)*w]
-			}
-			learn.LogSoftmax(a.logp, logits[i*w:(i+1)*w], mask)
-			a.oldLogProb[k] = float32(a.logp[r.action[k]])
-		}
+// shuffle puts rows into a random order: Fisher and Yates.
+func shuffle(s signal.Stream, rows []int32) {
+	for i := len(rows) - 1; i > 0; i-- {
+		j := s.IntN(i + 1)
+		rows[i], rows[j] = rows[j], rows[i]
 	}
 }
 
-// chunk bounds the rows of one forward pass, so that its activations stay in
-// the cache. It does not change a bit.
-const chunk = 1024
-
-func (a *Agent) valuesOf(obs, values []float32) {
-	dim := a.value.In()
-	for from := 0; from < len(values); from += chunk {
-		rows := min(chunk, len(values)-from)
-		copy(values[from:], a.value.Forward(rows, obs[from*dim:(from+rows)*dim], &a.evalScratch))
+// rows lists the entries of the rollout that can be learned from.
+func (a *Agent) rows() []int32 {
+	rows := a.order[:0]
+	for k := range a.adv {
+		if c := a.rollout.chains; c == nil || c.link[k] != linkOpen {
+			rows = append(rows, int32(k))
+		}
 	}
+	return rows
+}
+
+// whole is how many of n entries an epoch learns from: all, or with credit to
+// subjects, where n varies, whole minibatches, and the greatest power of two
+// where there is not one. The entries left out differ from epoch to epoch. Each
+// size of minibatch is compiled by itself, so they should be few.
+func (a *Agent) whole(n int) int {
+	size := a.cfg.MinibatchSize
+	switch {
+	case a.rollout.chains == nil || n == 0:
+		return n
+	case n >= size:
+		return n - n%size
+	}
+	whole := 1
+	for 2*whole <= n {
+		whole *= 2
+	}
+	return whole
 }
 
 // minibatch gathers the given entries of the rollout.
@@ -297,19 +308,27 @@ func (a *Agent) minibatch(rows []int32) (*learn.PPOBatch, error) {
 		return nil, err
 	}
 	r := a.rollout
-	for i, row := range rows {
-		k := int(row)
-		copy(b.Obs[i*r.dim:(i+1)*r.dim], r.obs[k*r.dim:])
-		if r.masked {
-			copy(b.Mask[i*r.actions:(i+1)*r.actions], r.mask[k*r.actions:])
+	dim, width := r.dim, r.actions
+	obs := b.Obs
+	for _, k := range rows {
+		copy(obs[:dim], a.obs[int(k)*dim:])
+		obs = obs[dim:]
+	}
+	if r.masked {
+		mask := b.Mask
+		for _, k := range rows {
+			copy(mask[:width], r.mask[int(k)*width:])
+			mask = mask[width:]
 		}
+	}
+	for i, k := range rows {
 		b.Action[i] = int(r.action[k])
 		b.OldLogProb[i] = a.oldLogProb[k]
 		b.OldValue[i] = a.values[k]
 		b.Advantage[i] = a.adv[k]
 		b.Return[i] = a.returns[k]
 	}
-	if a.cfg.NormalizeAdvantage {
+	if a.cfg.NormalizeAdvantage == NormalizeMinibatch {
 		normalize(b.Advantage)
 	}
 	return b, nil
@@ -321,14 +340,7 @@ func normalize(x []float32) {
 	if len(x) < 2 {
 		return
 	}
-	mean, variance := moments(x)
-	scale := 1 / (math.Sqrt(variance*float64(len(x))/float64(len(x)-1)) + 1e-8)
-	for i, v := range x {
-		x[i] = float32((float64(v) - mean) * scale)
-	}
-}
-
-func moments(x []float32) (mean, variance float64) {
+	mean, variance := 0.0, 0.0
 	for _, v := range x {
 		mean += float64(v)
 	}
@@ -337,100 +349,73 @@ func moments(x []float32) (mean, variance float64) {
 		d := float64(v) - mean
 		variance += float64(d * d)
 	}
-	return mean, variance / float64(len(x))
+	scale := 1 / (math.Sqrt(variance/float64(len(x)-1)) + 1e-8)
+	for i, v := range x {
+		x[i] = float32((float64(v) - mean) * scale)
+	}
 }
 
-// explainedVariance is 1 − Var(R − V)/Var(R): 1 for a perfect critic, 0 for a
-// constant one. Where all returns are equal it is reported as 0.
-func explainedVariance(values, returns []float32) float64 {
-	_, total := moments(returns)
-	if total == 0 {
+// meanSquare is an exponential moving average of the mean square of the
+// advantages of a rollout, without bias towards its start: of the numbers x_1 to
+// x_n the average is Σ d^(n−i)·x_i / Σ d^(n−i) with d = 0.9.
+type meanSquare struct{ sum, weight float64 }
+
+// The memory of meanSquare is some ten rollouts: advantages shrink as the policy
+// improves. The bound is that of our own trials on exact MDPs, where rare
+// catastrophes otherwise rule a rollout; it bounds a gradient, not a reward.
+const (
+	meanSquareDecay = 0.9
+	advantageClip   = 4
+)
+
+func (m *meanSquare) root() float64 {
+	return math.Sqrt(m.sum / max(m.weight, math.SmallestNonzeroFloat64))
+}
+
+// divide takes the given rows of adv into the average, divides them by its root
+// and clips them to ±4.
+func (m *meanSquare) divide(adv []float32, rows []int32) {
+	if len(rows) == 0 {
+		return
+	}
+	squares := 0.0
+	for _, k := range rows {
+		squares += float64(float64(adv[k]) * float64(adv[k]))
+	}
+	m.sum = float64(meanSquareDecay*m.sum) + float64((1-meanSquareDecay)*(squares/float64(len(rows))))
+	m.weight = float64(meanSquareDecay*m.weight) + (1 - meanSquareDecay)
+	scale := 1 / (m.root() + 1e-8)
+	for _, k := range rows {
+		adv[k] = float32(max(-advantageClip, min(advantageClip, float64(adv[k])*scale)))
+	}
+}
+
+// explainedVariance is 1 − Var(R − V)/Var(R) over the given rows: 1 for a
+// perfect critic, 0 for a constant one. Where all returns are equal it is
+// reported as 0.
+func (a *Agent) explainedVariance(rows []int32) float64 {
+	variance := func(of func(k int32) float64) float64 {
+		mean, squares := 0.0, 0.0
+		for _, k := range rows {
+			mean += of(k)
+		}
+		mean /= float64(len(rows))
+		for _, k := range rows {
+			d := of(k) - mean
+			squares += float64(d * d)
+		}
+		return squares
+	}
+	total := variance(func(k int32) float64 { return float64(a.returns[k]) })
+	if len(rows) == 0 || total == 0 {
 		return 0
 	}
-	rest := make([]float32, len(values))
-	for i := range rest {
-		rest[i] = returns[i] - values[i]
-	}
-	_, left := moments(rest)
-	return 1 - left/total
+	return 1 - variance(func(k int32) float64 { return float64(a.returns[k]) - float64(a.values[k]) })/total
 }
 
 // Greedy is the policy without exploration. It follows later updates.
-func (a *Agent) Greedy() agents.Policy { return mlp.NewGreedy(a.policy) }
+func (a *Agent) Greedy() agents.Policy { return mlp.NewGreedy(a.actor) }
 
-// Actor is the policy network. Its weights change with updates.
-func (a *Agent) Actor() *mlp.Net { return a.policy }
-
-// tensors lists all weights and moments that an update changes, in order:
-// policy and value network, then the moments of each.
-func (a *Agent) tensors() [][]float32 {
-	list := append(a.policy.Tensors(), a.value.Tensors()...)
-	for i := range a.learner.Solver.M {
-		list = append(list, a.learner.Solver.M[i], a.learner.Solver.V[i])
-	}
-	return list
-}
-
-// tensorName names entry i of tensors.
-func (a *Agent) tensorName(i int) string {
-	name := func(i int) string {
-		net := "policy"
-		if i >= 2*len(a.policy.Layers) {
-			net, i = "value", i-2*len(a.policy.Layers)
-		}
-		return fmt.Sprintf("%s.%d.%c", net, i/2, "WB"[i%2])
-	}
-	weights := 2 * (len(a.policy.Layers) + len(a.value.Layers))
-	if i < weights {
-		return name(i)
-	}
-	return [2]string{"first", "second"}[(i-weights)%2] + " moment of " + name((i-weights)/2)
-}
-
-// AppendState appends everything that learning depends on.
-func (a *Agent) AppendState(b []byte) []byte { return state.Append(b, a.fields) }
-
-// RestoreState reads what AppendState of an agent of the same configuration
-// wrote. After an error the agent is not fit for use.
-func (a *Agent) RestoreState(b []byte) error {
-	if err := state.Restore(b, a.fields); err != nil {
-		return fmt.Errorf("ppo: state: %w", err)
-	}
-	return nil
-}
-
-func (a *Agent) fields(c *state.Codec) {
-	// A state of another shape is told by what it says first.
-	for _, x := range []struct {
-		what string
-		want int
-	}{
-		{"policy weights", a.policy.Params()}, {"value weights", a.value.Params()},
-		{"environments", a.envs}, {"steps in a rollout", a.rollout.steps},
-	} {
-		n := uint64(x.want)
-		state.Value(c, &n)
-		if n != uint64(x.want) {
-			c.Fail(fmt.Errorf("%d %s, this agent has %d", n, x.what, x.want))
-		}
-	}
-	state.Value(c, &a.steps)
-	state.Value(c, &a.updates)
-	for _, x := range append(a.policy.Tensors(), a.value.Tensors()...) {
-		state.Fixed(c, x)
-	}
-	a.learner.Solver.Fields(c)
-	for _, s := range []stream{a.acting, a.shuffling} {
-		saved, err := s.pcg.MarshalBinary()
-		if err != nil {
-			c.Fail(err)
-		}
-		state.Slice(c, &saved)
-		if c.Restoring() && c.Err() == nil {
-			if err := s.pcg.UnmarshalBinary(saved); err != nil {
-				c.Fail(err)
-			}
-		}
-	}
-	a.rollout.fields(c)
-}
+// Actor is the policy network, averaged where that is on. Its weights change
+// with updates.
+func (a *Agent) Actor() *mlp.Net { return a.actor }

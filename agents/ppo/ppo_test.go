@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"mend/agents/mlp"
+	"mend/agents/signal"
 	"mend/env"
 	"mend/env/classic"
 	"mend/env/seed"
@@ -34,11 +35,16 @@ var worlds = map[string]func() env.Env{
 	"masked":     func() env.Env { return toy.NewMasked() },
 	"semimarkov": func() env.Env { return toy.NewSemiMarkov() },
 	"cartpole":   func() env.Env { return classic.NewCartPole() },
+	"pair":       func() env.Env { return toy.NewPair(0) },
 }
+
+func save(a *Agent) []byte { return state.Append(nil, a.Fields) }
+
+func restore(a *Agent, b []byte) error { return state.Restore(b, a.Fields) }
 
 // everything is all that a run depends on: agent, worlds and the latest step.
 func (p *player) everything() []byte {
-	return p.cur.AppendState(p.vector.AppendState(p.agent.AppendState(nil)))
+	return p.cur.AppendState(p.vector.AppendState(save(p.agent)))
 }
 
 // A run cut at any step, in the middle of a rollout or at its end, and
@@ -53,7 +59,7 @@ func TestResumeAtAnyStep(t *testing.T) {
 			}
 			// The rest of the state is as the train loop would keep it.
 			q := newPlayer(t, small(), envs, total, 5, world)
-			if err := q.agent.RestoreState(p.agent.AppendState(nil)); err != nil {
+			if err := restore(q.agent, save(p.agent)); err != nil {
 				t.Fatal(err)
 			}
 			if err := q.vector.RestoreState(p.vector.AppendState(nil)); err != nil {
@@ -88,7 +94,7 @@ func TestResumeBeforeUpdate(t *testing.T) {
 		}
 		p.observe()
 		q := newPlayer(t, small(), 3, 400, 5, world)
-		if err := q.agent.RestoreState(p.agent.AppendState(nil)); err != nil {
+		if err := restore(q.agent, save(p.agent)); err != nil {
 			t.Fatal(err)
 		}
 		for _, a := range []*Agent{p.agent, q.agent} {
@@ -96,7 +102,7 @@ func TestResumeBeforeUpdate(t *testing.T) {
 				t.Fatalf("%s: no update: %v", name, err)
 			}
 		}
-		if !bytes.Equal(p.agent.AppendState(nil), q.agent.AppendState(nil)) {
+		if !bytes.Equal(save(p.agent), save(q.agent)) {
 			t.Errorf("%s: the state differs after the update", name)
 		}
 	}
@@ -112,11 +118,11 @@ func TestRestoreReplacesHistory(t *testing.T) {
 	for range 47 {
 		q.step(t)
 	}
-	saved := p.agent.AppendState(nil)
-	if err := q.agent.RestoreState(saved); err != nil {
+	saved := save(p.agent)
+	if err := restore(q.agent, saved); err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(saved, q.agent.AppendState(nil)) {
+	if !bytes.Equal(saved, save(q.agent)) {
 		t.Error("restored state differs")
 	}
 }
@@ -126,7 +132,7 @@ func TestRestoreErrors(t *testing.T) {
 	for range 5 {
 		p.step(t)
 	}
-	saved := p.agent.AppendState(nil)
+	saved := save(p.agent)
 	other := small()
 	other.Hidden = []int{15}
 	for want, x := range map[string]struct {
@@ -140,13 +146,13 @@ func TestRestoreErrors(t *testing.T) {
 		"1 bytes left over": {small(), 3, append(slices.Clone(saved), 0)},
 	} {
 		q := newPlayer(t, x.cfg, x.envs, 400, 5, worlds["masked"])
-		if err := q.agent.RestoreState(x.b); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "ppo: ") {
-			t.Errorf("error %v, want one of ppo with %q", err, want)
+		if err := restore(q.agent, x.b); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 	for n := range len(saved) {
 		if n%97 == 0 || n < 64 || n > len(saved)-64 {
-			if err := p.agent.RestoreState(saved[:n]); err == nil {
+			if err := restore(p.agent, saved[:n]); err == nil {
 				t.Fatalf("%d of %d bytes were accepted", n, len(saved))
 			}
 		}
@@ -186,7 +192,7 @@ func TestObserveCopies(t *testing.T) {
 			p.agent.Act(p.cur, p.actions)
 			p.vector.Step(p.actions, p.next)
 			p.agent.Observe(p.cur, p.actions, p.next)
-			before := p.agent.AppendState(nil)
+			before := save(p.agent)
 			spoil(p.cur)
 			for i := range p.actions {
 				p.actions[i] = -9
@@ -194,7 +200,7 @@ func TestObserveCopies(t *testing.T) {
 			if m, err := p.agent.Update(); m != nil || err != nil {
 				t.Fatalf("an update after %d of 16 steps: %v, %v", k+1, m, err)
 			}
-			if !bytes.Equal(before, p.agent.AppendState(nil)) {
+			if !bytes.Equal(before, save(p.agent)) {
 				t.Fatalf("%s: the rollout shares memory with the time step", name)
 			}
 			p.cur, p.next = p.next, p.cur
@@ -252,7 +258,7 @@ func TestBootstrapsFromFinalObs(t *testing.T) {
 		}
 		p.agent.evaluate()
 		r := p.agent.rollout
-		GAE(envs, p.agent.gamma, c.Lambda, r.reward, r.elapsed, p.agent.values, p.agent.nextValues, r.terminated, r.truncated, p.agent.adv)
+		GAE(envs, p.agent.gamma, c.Lambda, r.reward, r.elapsed, p.agent.values[:len(r.reward)], p.agent.nextValues, r.terminated, r.truncated, p.agent.adv)
 		var next [envs]float64
 		for k := len(list) - 1; k >= 0; k-- {
 			for i := range envs {
@@ -351,7 +357,7 @@ func TestFirstRatioIsOne(t *testing.T) {
 func TestActSamplesThePolicy(t *testing.T) {
 	const n = 60000
 	spec := &env.Spec{ID: "test", Features: make([]env.Feature, 1), Actions: []string{"a", "b", "c", "d"}, Masked: true}
-	a, err := New(small(), spec, 1, 100, 3)
+	a, err := New(small(), signal.Setup{Spec: spec, Envs: 1, Steps: 100, Seed: 3, Signal: signal.DefaultConfig()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -380,10 +386,9 @@ func TestActSamplesThePolicy(t *testing.T) {
 }
 
 func TestSample(t *testing.T) {
-	never := math.Inf(-1)
-	logp := []float64{never, math.Log(0.5), never, math.Log(0.5), never}
+	prob := []float32{0, 0.5, 0, 0.5, 0}
 	for u, want := range map[float64]int{0: 1, 0.49: 1, 0.51: 3, 1 - 1e-16: 3} {
-		if got := sample(u, logp); got != want {
+		if got := sample(u, prob); got != want {
 			t.Errorf("sample at %v is %d, want %d", u, got, want)
 		}
 	}
@@ -392,79 +397,103 @@ func TestSample(t *testing.T) {
 			t.Error("no possible action, no panic")
 		}
 	}()
-	sample(0.5, []float64{never, math.NaN()})
+	sample(0.5, []float32{0, float32(math.NaN())})
 }
 
-// An error names update, minibatch and tensor, and leaves the weights alone.
+// An error names update, epoch, minibatch and tensor, or step and environment,
+// and leaves the agent as it was.
 func TestNotFinite(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for want, spoil := range map[string]func(p *player){
+		"ppo: update 2: reward of step 10 of environment 1 is NaN":        func(p *player) { p.next.Reward[1] = nan },
+		"ppo: update 2: observation of step 10 of environment 0 is +Inf":  func(p *player) { p.cur.Obs[0] = inf },
+		"ppo: update 2: elapsed time of step 10 of environment 2 is -Inf": func(p *player) { p.next.Elapsed[2] = -inf },
+	} {
+		p := newSignalPlayer(t, small(), everySignal(), fitted(t, "chain"), 3, 4000, 5, worlds["chain"])
+		for !p.step(t) {
+		}
+		for {
+			p.agent.Act(p.cur, p.actions)
+			p.vector.Step(p.actions, p.next)
+			if p.agent.rollout.length == 9 {
+				spoil(p)
+			}
+			p.agent.Observe(p.cur, p.actions, p.next)
+			before := save(p.agent)
+			_, err := p.agent.Update()
+			if err != nil {
+				if err.Error() != want {
+					t.Errorf("error %q, want %q", err, want)
+				}
+				if !bytes.Equal(before, save(p.agent)) {
+					t.Error("the failed update changed the agent")
+				}
+				break
+			}
+			if p.agent.updates > 1 {
+				t.Fatalf("went through, want %q", want)
+			}
+			p.cur, p.next = p.next, p.cur
+		}
+	}
+
 	p := newPlayer(t, small(), 3, 4000, 5, worlds["chain"])
-	for !p.step(t) {
+	for range 15 {
+		p.step(t)
 	}
-	for {
-		p.agent.Act(p.cur, p.actions)
-		p.vector.Step(p.actions, p.next)
-		if p.agent.rollout.length == 9 {
-			p.next.Reward[1] = float32(math.NaN())
-		}
-		before := state.Append(nil, func(c *state.Codec) {
-			for _, x := range p.agent.tensors() {
-				state.Fixed(c, x)
-			}
-			state.Value(c, &p.agent.learner.Solver.T)
-		})
-		p.agent.Observe(p.cur, p.actions, p.next)
-		_, err := p.agent.Update()
-		after := state.Append(nil, func(c *state.Codec) {
-			for _, x := range p.agent.tensors() {
-				state.Fixed(c, x)
-			}
-			state.Value(c, &p.agent.learner.Solver.T)
-		})
-		if err != nil {
-			if !strings.HasPrefix(err.Error(), "ppo: update 2: epoch 1, minibatch ") || !strings.Contains(err.Error(), "is NaN") {
-				t.Errorf("error %q", err)
-			}
-			if !bytes.Equal(before, after) {
-				t.Error("the failed update changed weights")
-			}
-			break
-		}
-		if p.agent.updates > 1 {
-			t.Fatal("a reward of NaN went through")
-		}
-		p.cur, p.next = p.next, p.cur
+	p.agent.value.Layers[0].B[3] = nan
+	p.observe()
+	_, err := p.agent.Update()
+	if got := fmt.Sprint(err); !strings.HasPrefix(got, "ppo: update 1: epoch 1, minibatch 1: ") || !strings.Contains(got, " is NaN") {
+		t.Errorf("error %q", got)
 	}
-	for i, want := range map[int]string{0: "policy.0.W", 3: "policy.1.B", 4: "value.0.W", 8: "first moment of policy.0.W", 15: "second moment of policy.1.B", 22: "first moment of value.1.B"} {
-		if got := p.agent.tensorName(i); got != want {
-			t.Errorf("tensor %d is called %q, want %q", i, got, want)
+}
+
+func TestTensorNames(t *testing.T) {
+	for _, x := range []struct {
+		shared bool
+		count  int // weights, two moments each, averages of the policy
+		names  map[int]string
+	}{
+		{false, 8 + 16 + 4, map[int]string{
+			0: "policy.0.W", 3: "policy.1.B", 4: "value.0.W", 8: "first moment of policy.0.W", 15: "second moment of policy.1.B",
+			22: "first moment of value.1.B", 24: "average of policy.0.W", 27: "average of policy.1.B",
+		}},
+		{true, 6 + 12 + 4, map[int]string{
+			0: "policy.0.W", 3: "policy.1.B", 4: "value.1.W", 6: "first moment of policy.0.W", 17: "second moment of value.1.B",
+			18: "average of policy.0.W",
+		}},
+	} {
+		c := small()
+		c.SharedTrunk = x.shared
+		p := newSignalPlayer(t, c, everySignal(), fitted(t, "chain"), 3, 4000, 5, worlds["chain"])
+		for i, want := range x.names {
+			if got := p.agent.tensorName(i); got != want {
+				t.Errorf("tensor %d is called %q, want %q", i, got, want)
+			}
+		}
+		if n := len(p.agent.tensors()); n != x.count {
+			t.Errorf("%d tensors, want %d", n, x.count)
 		}
 	}
 }
 
-// An update that fails half way takes back the steps it took.
+// An update that fails half way takes back the steps it took, whatever is on.
 func TestFailedUpdateIsTakenBack(t *testing.T) {
 	c := small()
-	c.LearningRate, c.MaxGradNorm = 1e38, 0
-	p := newPlayer(t, c, 3, 4000, 5, worlds["cartpole"])
+	c.LearningRate, c.MaxGradNorm, c.NormalizeAdvantage = 1e38, 0, NormalizeRunning
+	p := newSignalPlayer(t, c, everySignal(), fitted(t, "chain"), 3, 4000, 5, worlds["chain"])
 	for range 15 {
 		p.step(t)
 	}
 	p.observe()
-	before := make([][]float32, 0)
-	for _, x := range p.agent.tensors() {
-		before = append(before, slices.Clone(x))
-	}
+	before := save(p.agent)
 	_, err := p.agent.Update()
 	if err == nil || !strings.Contains(err.Error(), "update 1: epoch 1, minibatch 2: ") {
 		t.Fatalf("error %v, want one in the second minibatch", err)
 	}
-	for i, x := range p.agent.tensors() {
-		if !slices.Equal(x, before[i]) {
-			t.Errorf("%s changed", p.agent.tensorName(i))
-		}
-	}
-	if p.agent.learner.Solver.T != 0 || p.agent.updates != 0 {
-		t.Errorf("%d gradient steps and %d updates counted, want 0", p.agent.learner.Solver.T, p.agent.updates)
+	if !bytes.Equal(before, save(p.agent)) {
+		t.Error("the failed update changed the agent")
 	}
 }
 
@@ -547,12 +576,16 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-func TestNormalizeAndExplainedVariance(t *testing.T) {
+func TestNormalize(t *testing.T) {
 	x := []float32{1, 2, 3, 6}
 	normalize(x)
-	mean, variance := moments(x)
-	if math.Abs(mean) > 1e-7 || math.Abs(variance*4/3-1) > 1e-6 {
-		t.Errorf("mean %v and variance %v after normalising", mean, variance)
+	sum, squares := 0.0, 0.0
+	for _, v := range x {
+		sum += float64(v)
+		squares += float64(v) * float64(v)
+	}
+	if math.Abs(sum) > 1e-6 || math.Abs(squares/3-1) > 1e-6 {
+		t.Errorf("sum %v and squares %v after normalising", sum, squares)
 	}
 	one := []float32{5}
 	if normalize(one); one[0] != 5 {
@@ -562,14 +595,53 @@ func TestNormalizeAndExplainedVariance(t *testing.T) {
 	if normalize(same); same[0] != 0 || same[1] != 0 {
 		t.Errorf("equal advantages became %v", same)
 	}
-	r := []float32{1, 2, 3}
-	for want, v := range map[float64][]float32{1: {1, 2, 3}, 0: {7, 7, 7}, -3: {3, 2, 1}} {
-		if got := explainedVariance(v, r); math.Abs(got-want) > 1e-9 {
+}
+
+// By hand: mean squares of 4, then of 1, weigh 0.9·4 to 1; the third element is
+// left out, and the bound is 4 roots.
+func TestRunningMeanSquare(t *testing.T) {
+	var m meanSquare
+	rows := []int32{0, 1}
+	x := []float32{2, -2, 7}
+	m.divide(x, rows)
+	if x[2] != 7 || math.Abs(float64(x[0])-1) > 1e-6 || x[1] != -x[0] {
+		t.Errorf("first rollout became %v, want ±1 and 7", x)
+	}
+	x = []float32{1, 1, 7}
+	m.divide(x, rows)
+	if want := math.Sqrt(1.9 / (0.9*4 + 1)); math.Abs(float64(x[0])-want) > 1e-6 {
+		t.Errorf("second rollout became %v, want %v", x, want)
+	}
+	x = make([]float32, 100)
+	x[3] = -1000 // its own root mean square is 100
+	rows = rows[:0]
+	for k := range x {
+		rows = append(rows, int32(k))
+	}
+	m = meanSquare{}
+	if m.divide(x, rows); x[3] != -4 {
+		t.Errorf("an advantage of 10 roots became %v, want -4", x[3])
+	}
+	m.divide(x, nil) // nothing to learn from
+}
+
+func TestExplainedVariance(t *testing.T) {
+	a := &Agent{}
+	explained := func(values, returns []float32, rows ...int32) float64 {
+		a.values, a.returns = values, returns
+		return a.explainedVariance(rows)
+	}
+	r := []float32{1, 2, 3, 100}
+	for want, v := range map[float64][]float32{1: {1, 2, 3, 0}, 0: {7, 7, 7, 0}, -3: {3, 2, 1, 0}} {
+		if got := explained(v, r, 0, 1, 2); math.Abs(got-want) > 1e-9 {
 			t.Errorf("explained variance of %v is %v, want %v", v, got, want)
 		}
 	}
-	if got := explainedVariance(r, []float32{4, 4, 4}); got != 0 {
+	if got := explained(r, []float32{4, 4, 4, 5}, 0, 1, 2); got != 0 {
 		t.Errorf("explained variance of equal returns is %v, want 0", got)
+	}
+	if got := explained(r, r); got != 0 {
+		t.Errorf("explained variance of nothing is %v, want 0", got)
 	}
 }
 
@@ -660,14 +732,14 @@ func TestLearnsToyWorlds(t *testing.T) {
 }
 
 func BenchmarkAct(b *testing.B) {
-	for _, n := range []int{1, 64} {
-		b.Run(fmt.Sprintf("batch=%d", n), func(b *testing.B) {
-			spec := &env.Spec{ID: "bench", Features: make([]env.Feature, 64), Actions: make([]string, 16)}
-			a, err := New(DefaultConfig(), spec, n, 1000, 1)
+	for _, x := range []struct{ n, dim, actions int }{{1, 64, 16}, {64, 64, 16}, {8, 4, 2}} {
+		b.Run(fmt.Sprintf("n=%d,d=%d,a=%d", x.n, x.dim, x.actions), func(b *testing.B) {
+			spec := &env.Spec{ID: "bench", Features: make([]env.Feature, x.dim), Actions: make([]string, x.actions)}
+			a, err := New(DefaultConfig(), signal.Setup{Spec: spec, Envs: x.n, Steps: 1000, Seed: 1, Signal: signal.DefaultConfig()})
 			if err != nil {
 				b.Fatal(err)
 			}
-			step, actions := env.NewTimeStep(n, spec), make([]int, n)
+			step, actions := env.NewTimeStep(x.n, spec), make([]int, x.n)
 			r := rand.New(rand.NewPCG(1, 1))
 			for i := range step.Obs {
 				step.Obs[i] = float32(r.NormFloat64())
@@ -687,4 +759,22 @@ func BenchmarkAct(b *testing.B) {
 			})
 		})
 	}
+}
+
+// An update at the shape of cartpole-ppo.yaml: 8 environments, 32 steps, 20
+// epochs of one minibatch of 256.
+func BenchmarkUpdate(b *testing.B) {
+	p := newPlayer(b, cartPoleConfig(), 8, 1<<40, 1, worlds["cartpole"])
+	for range 31 {
+		p.step(b)
+	}
+	p.observe()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.agent.Update(); err != nil {
+			b.Fatal(err)
+		}
+		p.agent.rollout.length = 32 // the same rollout once more
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N)/20, "us/gradient")
 }

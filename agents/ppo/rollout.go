@@ -1,8 +1,10 @@
 package ppo
 
 import (
+	"errors"
 	"fmt"
 
+	"mend/agents/kernel"
 	"mend/env"
 	"mend/env/state"
 )
@@ -23,6 +25,7 @@ type rollout struct {
 	truncated  []bool    // [T*N]
 	next       []float32 // [N*dim], the observation after the last step
 	final      []float32 // [k*dim], FinalObs of the k truncated steps, in order
+	chains     *chains   // of each subject's decisions; nil for plain credit
 }
 
 func newRollout(steps, envs int, spec *env.Spec) *rollout {
@@ -45,7 +48,12 @@ func newRollout(steps, envs int, spec *env.Spec) *rollout {
 
 func (r *rollout) full() bool { return r.length == uint64(r.steps) }
 
-func (r *rollout) reset() { r.length, r.final = 0, r.final[:0] }
+func (r *rollout) reset() {
+	r.length, r.final = 0, r.final[:0]
+	if r.chains != nil {
+		r.chains.reset()
+	}
+}
 
 // bootstraps reports whether entry k needs the value of a FinalObs.
 func (r *rollout) bootstraps(k int) bool { return r.truncated[k] && !r.terminated[k] }
@@ -79,19 +87,50 @@ func (r *rollout) add(prev *env.TimeStep, actions []int, next *env.TimeStep) {
 			r.final = append(r.final, next.FinalObs[i*r.dim:(i+1)*r.dim]...)
 		}
 	}
+	if r.chains != nil {
+		r.chains.add(at, prev, next)
+	}
 	r.length++
 	if r.full() {
 		copy(r.next, next.Obs)
+		if r.chains != nil {
+			r.chains.finish(next)
+		}
 	}
+}
+
+// check reports the first number of a full rollout that nothing can be learned
+// from. Clipping would hide an infinite one.
+func (r *rollout) check() error {
+	for _, x := range []struct {
+		what  string
+		width int
+		list  []float32
+	}{{"observation", r.dim, r.obs}, {"observation after the rollout,", r.dim, r.next}, {"reward", 1, r.reward}, {"elapsed time", 1, r.elapsed}} {
+		if kernel.Finite(x.list) {
+			continue
+		}
+		for k, v := range x.list {
+			if v-v != 0 {
+				row := k / x.width
+				return fmt.Errorf("%s of step %d of environment %d is %v", x.what, row/r.envs+1, row%r.envs, v)
+			}
+		}
+	}
+	if !kernel.Finite(r.final) {
+		return errors.New("a final observation is not finite")
+	}
+	return nil
 }
 
 // fields carries what was recorded, and no stale entries.
 func (r *rollout) fields(c *state.Codec) {
 	state.Value(c, &r.length)
 	if r.length > uint64(r.steps) {
-		c.Fail(fmt.Errorf("%d steps in a rollout of %d", r.length, r.steps))
+		c.Fail(fmt.Errorf("ppo: %d steps in a rollout of %d", r.length, r.steps))
 	}
 	if c.Err() != nil {
+		r.length = 0
 		return
 	}
 	n := int(r.length) * r.envs
@@ -108,6 +147,9 @@ func (r *rollout) fields(c *state.Codec) {
 		state.Fixed(c, r.next)
 	}
 	state.Slice(c, &r.final)
+	if r.chains != nil {
+		r.chains.fields(c, n)
+	}
 	if !c.Restoring() || c.Err() != nil {
 		return
 	}
@@ -117,11 +159,11 @@ func (r *rollout) fields(c *state.Codec) {
 			ends++
 		}
 		if a := int(r.action[k]); a < 0 || a >= r.actions || r.masked && !r.mask[k*r.actions+a] {
-			c.Fail(fmt.Errorf("action %d of step %d is not legal", a, k/r.envs))
+			c.Fail(fmt.Errorf("ppo: action %d of step %d is not legal", a, k/r.envs))
 			return
 		}
 	}
 	if len(r.final) != ends*r.dim {
-		c.Fail(fmt.Errorf("%d final observations for %d truncations", len(r.final)/r.dim, ends))
+		c.Fail(fmt.Errorf("ppo: %d final observations for %d truncations", len(r.final)/r.dim, ends))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"mend/agents"
+	"mend/agents/signal"
 	"mend/env"
 	"mend/env/seed"
 )
@@ -20,9 +21,16 @@ type player struct {
 
 func newPlayer(t testing.TB, cfg Config, envs int, total uint64, root seed.Seed, world func() env.Env) *player {
 	t.Helper()
+	return newSignalPlayer(t, cfg, signal.DefaultConfig(), nil, envs, total, root, world)
+}
+
+func newSignalPlayer(t testing.TB, cfg Config, sig signal.Config, potential *signal.Potential, envs int, total uint64, root seed.Seed, world func() env.Env) *player {
+	t.Helper()
 	p := &player{vector: vector(t, root, envs, world), actions: make([]int, envs)}
 	var err error
-	if p.agent, err = New(cfg, p.vector.Spec(), envs, total, root.Child("agent", 0)); err != nil {
+	if p.agent, err = New(cfg, signal.Setup{
+		Spec: p.vector.Spec(), Envs: envs, Steps: total, Seed: root.Child("agent", 0), Signal: sig, Potential: potential,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	p.cur, p.next = env.NewTimeStep(envs, p.vector.Spec()), env.NewTimeStep(envs, p.vector.Spec())

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"mend/agents/mlp"
 	"mend/checkpoints/internal/disk"
 	"mend/checkpoints/internal/schema"
 )
@@ -18,9 +19,18 @@ import (
 const (
 	magic           = "\x89MENDP\r\n"
 	checkpointMagic = "\x89MENDC\r\n" // of package checkpoints, for a better error
-	version         = 1
+	newest          = 2               // schema version
 	headerBytes     = 8 + 4 + 4 + sha256.Size
 )
+
+// versionOf is the schema version of a file with that network: the oldest whose
+// readers act by it as is meant.
+func versionOf(n *mlp.Net) uint32 {
+	if n.Input != nil {
+		return 2
+	}
+	return 1
+}
 
 // Load reads the artifact at path. It refuses a file that is not one, is of a
 // newer version, is incomplete, was altered or does not make sense.
@@ -97,8 +107,8 @@ func checkHeader(b []byte, size int64) error {
 	case len(b) < 12:
 		return fmt.Errorf("truncated: %d bytes, want at least %d", size, headerBytes)
 	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v != version {
-		return fmt.Errorf("schema version %d, this build reads %d", v, version)
+	if v := binary.LittleEndian.Uint32(b[8:]); v < 1 || v > newest {
+		return fmt.Errorf("schema version %d, this build reads 1 to %d", v, newest)
 	}
 	if len(b) < headerBytes {
 		return fmt.Errorf("truncated: %d bytes, want at least %d", size, headerBytes)
@@ -126,12 +136,16 @@ func decode(b []byte) (*Artifact, error) {
 	if err := proto.Unmarshal(payload, &m); err != nil {
 		return nil, fmt.Errorf("payload: %w", err)
 	}
-	if m.GetSchema() != version {
-		return nil, fmt.Errorf("schema version %d in the payload, %d in the header", m.GetSchema(), version)
+	header := binary.LittleEndian.Uint32(b[8:])
+	if m.GetSchema() != header {
+		return nil, fmt.Errorf("schema version %d in the payload, %d in the header", m.GetSchema(), header)
 	}
 	a, err := artifact(&m)
 	if err != nil {
 		return nil, err
+	}
+	if want := versionOf(a.Net); header != want {
+		return nil, fmt.Errorf("schema version %d, want %d: a normalizer makes it 2", header, want)
 	}
 	a.digest = hex.EncodeToString(got[:])
 	if err := a.validate(); err != nil {
@@ -146,7 +160,6 @@ func (a *Artifact) encode() (file []byte, digest string, err error) {
 		return nil, "", err
 	}
 	m := a.message()
-	m.Schema = version
 	options := proto.MarshalOptions{Deterministic: true}
 	if n := options.Size(m); uint64(n) > math.MaxInt32 {
 		return nil, "", fmt.Errorf("payload of %d bytes, want at most %d", n, math.MaxInt32)
@@ -157,7 +170,7 @@ func (a *Artifact) encode() (file []byte, digest string, err error) {
 	}
 	sum := sha256.Sum256(file[headerBytes:])
 	copy(file, magic)
-	binary.LittleEndian.PutUint32(file[8:], version)
+	binary.LittleEndian.PutUint32(file[8:], m.GetSchema())
 	binary.LittleEndian.PutUint32(file[12:], uint32(len(file)-headerBytes))
 	copy(file[16:], sum[:])
 	return file, hex.EncodeToString(sum[:]), nil

@@ -18,6 +18,7 @@ type Inspection struct {
 	Masked     bool                 `json:"masked"`
 	Guards     []env.Guard          `json:"guards"`
 	Fallback   *InspectedFallback   `json:"fallback"`
+	Normalizer *InspectedNormalizer `json:"normalizer"`
 	Network    []InspectedLayer     `json:"network"`
 	Parameters int                  `json:"parameters"` // weights and biases
 	Provenance Provenance           `json:"provenance"`
@@ -36,6 +37,14 @@ type InspectedFeature struct {
 type InspectedFallback struct {
 	Name       string             `json:"name"`
 	Parameters map[string]float64 `json:"parameters"`
+}
+
+// InspectedNormalizer is what stands before the network of an Inspection: an
+// observed x becomes (x - mean) * scale, within ±clip unless that is 0.
+type InspectedNormalizer struct {
+	Mean  []float32 `json:"mean"`
+	Scale []float32 `json:"scale"`
+	Clip  float32   `json:"clip"`
 }
 
 // InspectedLayer is one layer of the network of an Inspection.
@@ -109,6 +118,9 @@ func (a *Artifact) Inspect() *Inspection {
 		for name, value := range a.Fallback.Parameters {
 			x.Fallback.Parameters[name] = value
 		}
+	}
+	if n := a.Net.Input; n != nil {
+		x.Normalizer = &InspectedNormalizer{n.Mean, n.Scale, n.Clip}
 	}
 	for i, l := range a.Net.Layers {
 		x.Network[i] = InspectedLayer{l.In, l.Out, l.Activation.String()}

@@ -13,6 +13,7 @@ import (
 
 func (a *Artifact) message() *schema.Policy {
 	m := &schema.Policy{
+		Schema:  versionOf(a.Net),
 		Actions: a.Actions,
 		Masked:  a.Masked,
 		Provenance: &schema.Provenance{
@@ -26,6 +27,7 @@ func (a *Artifact) message() *schema.Policy {
 			Revision:  a.Provenance.Revision,
 			Go:        a.Provenance.Go,
 			Cpu:       a.Provenance.CPU,
+			Kernel:    a.Provenance.Kernel,
 
 			TrainSystems: a.Provenance.TrainSystems,
 		},
@@ -38,6 +40,9 @@ func (a *Artifact) message() *schema.Policy {
 	}
 	if a.Fallback.Name != "" {
 		m.Fallback = &schema.Fallback{Name: a.Fallback.Name, Parameters: a.Fallback.Parameters}
+	}
+	if x := a.Net.Input; x != nil {
+		m.Normalizer = &schema.Normalizer{Mean: x.Mean, Scale: x.Scale, Clip: x.Clip}
 	}
 	for _, l := range a.Net.Layers {
 		m.Layers = append(m.Layers, &schema.Layer{
@@ -78,6 +83,7 @@ func artifact(m *schema.Policy) (*Artifact, error) {
 			Revision:  p.GetRevision(),
 			Go:        p.GetGo(),
 			CPU:       p.GetCpu(),
+			Kernel:    p.GetKernel(),
 
 			TrainSystems: p.GetTrainSystems(),
 		},
@@ -87,6 +93,9 @@ func artifact(m *schema.Policy) (*Artifact, error) {
 	}
 	for _, g := range m.GetGuards() {
 		a.Guards = append(a.Guards, env.Guard{Name: g.GetName(), Feature: g.GetFeature(), Actions: g.GetActions(), Min: g.GetMin(), Max: g.GetMax()})
+	}
+	if x := m.GetNormalizer(); x != nil {
+		a.Net.Input = &mlp.Normalizer{Mean: x.GetMean(), Scale: x.GetScale(), Clip: x.GetClip()}
 	}
 	for i, l := range m.GetLayers() {
 		activation, err := activationOf(l.GetActivation())

@@ -50,6 +50,7 @@ type Provenance struct {
 	Revision  string `json:"revision"`
 	Go        string `json:"go"`
 	CPU       string `json:"cpu"`
+	Kernel    string `json:"kernel,omitempty"` // what computed; empty in old files
 	// TrainSystems are the systems of a trace that training replayed; empty
 	// where failures were drawn.
 	TrainSystems []string `json:"train_systems,omitempty"`

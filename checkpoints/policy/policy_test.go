@@ -71,6 +71,18 @@ func sample() *Artifact {
 	}
 }
 
+// normalized is what testdata/v2.mend holds. It must not change. The network of
+// sample sees the same numbers, as the normalizer undoes what the features now
+// are observed by: copies less 1, backlog in TB.
+func normalized() *Artifact {
+	a := sample()
+	a.Features[0].Offset, a.Features[0].Scale = 1, 1
+	a.Features[1].Scale = 1
+	a.Net.Input = &mlp.Normalizer{Mean: []float32{2, 0}, Scale: []float32{0.5, 0.1}, Clip: 10}
+	a.Provenance.Algo, a.Provenance.Kernel = "dqn", "avx512"
+	return a
+}
+
 func wantArtifact(t *testing.T, got, want *Artifact) {
 	t.Helper()
 	if d := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateNaNs(), cmpopts.IgnoreUnexported(Artifact{})); d != "" {
@@ -101,7 +113,7 @@ func TestRoundTrip(t *testing.T) {
 		Net:        mlp.New(mlp.Tanh, 1, 1),
 		Provenance: Provenance{Env: "Chain-v0"},
 	}
-	for name, a := range map[string]*Artifact{"sample": sample(), "smallest": smallest} {
+	for name, a := range map[string]*Artifact{"sample": sample(), "normalized": normalized(), "smallest": smallest} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "policy.mend")
 			if err := a.Save(path); err != nil {
@@ -133,26 +145,31 @@ func TestRoundTrip(t *testing.T) {
 
 // Files of every version ever released load forever.
 func TestGolden(t *testing.T) {
-	path := filepath.Join("testdata", "v1.mend")
-	if *rewrite {
-		put(t, path, encoded(t, sample()))
-	}
-	got, err := Load(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantArtifact(t, got, sample())
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(b, encoded(t, sample())) {
-		t.Error("the same artifact is now written with other bytes: a new format needs a new version")
+	for name, want := range map[string]*Artifact{"v1.mend": sample(), "v2.mend": normalized()} {
+		path := filepath.Join("testdata", name)
+		if *rewrite {
+			put(t, path, encoded(t, want))
+		}
+		got, err := Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantArtifact(t, got, want)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(b, encoded(t, want)) {
+			t.Errorf("%s: the same artifact is now written with other bytes: a new format needs a new version", name)
+		}
+		if name[1]-'0' != b[8] {
+			t.Errorf("%s is of version %d", name, b[8])
+		}
 	}
 }
 
 func TestEveryDamageIsRefused(t *testing.T) {
-	whole := encoded(t, sample())
+	whole := encoded(t, normalized())
 	refuse := func(t *testing.T, b []byte, what string, at int) {
 		t.Helper()
 		if a, err := Decode(b); err == nil || a != nil || strings.Contains(err.Error(), "\n") {
@@ -171,9 +188,9 @@ func TestEveryDamageIsRefused(t *testing.T) {
 	refuse(t, append(bytes.Clone(whole), 0), "appended byte at", len(whole))
 }
 
-// sealed is a file with a right header around any payload.
-func sealed(payload []byte) []byte {
-	b := append([]byte(magic), 1, 0, 0, 0)
+// sealed is a file of a version with a right header around any payload.
+func sealed(version byte, payload []byte) []byte {
+	b := append([]byte(magic), version, 0, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(payload)))
 	sum := sha256.Sum256(payload)
 	return append(append(b, sum[:]...), payload...)
@@ -181,20 +198,32 @@ func sealed(payload []byte) []byte {
 
 func changed(t testing.TB, change func(*schema.Policy)) []byte {
 	t.Helper()
-	m := sample().message()
-	m.Schema = version
+	return changedOf(t, sample(), change)
+}
+
+func changedOf(t testing.TB, a *Artifact, change func(*schema.Policy)) []byte {
+	t.Helper()
+	m := a.message()
+	version := byte(m.Schema)
 	change(m)
 	b, err := proto.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sealed(b)
+	return sealed(version, b)
+}
+
+// normalizedAs is a file with a normalizer that claims another version.
+func normalizedAs(t testing.TB, version uint32) []byte {
+	b := changedOf(t, normalized(), func(m *schema.Policy) { m.Schema = version })
+	b[8] = byte(version)
+	return b
 }
 
 func TestLoadErrors(t *testing.T) {
 	whole := encoded(t, sample())
 	newer := bytes.Clone(whole)
-	newer[8] = 2
+	newer[8] = 3
 	altered := bytes.Clone(whole)
 	altered[len(altered)-1] ^= 1
 	nan := float32(math.NaN())
@@ -207,16 +236,25 @@ func TestLoadErrors(t *testing.T) {
 		"empty":      {nil, "empty file, want a policy"},
 		"junk":       {bytes.Repeat([]byte{0xde, 0xad}, 500), "not a policy: wrong magic bytes"},
 		"text":       {[]byte("x"), "not a policy: wrong magic bytes"},
-		"newer":      {newer, "schema version 2, this build reads 1"},
+		"newer":      {newer, "schema version 3, this build reads 1 to 2"},
 		"header":     {whole[:30], "truncated: 30 bytes, want at least 48"},
 		"magic":      {whole[:8], "truncated: 8 bytes, want at least 48"},
 		"truncated":  {whole[:100], fmt.Sprintf("truncated: 100 bytes, want %d", len(whole))},
 		"appended":   {append(bytes.Clone(whole), 1), fmt.Sprintf("damaged: %d bytes, want %d", len(whole)+1, len(whole))},
 		"altered":    {altered, "damaged: the payload has SHA-256 "},
 		"checkpoint": {append([]byte(checkpointMagic), 1, 0, 0, 0), "is a checkpoint, want a policy"},
-		"no payload": {sealed(nil), "schema version 0 in the payload, 1 in the header"},
-		"no message": {sealed([]byte{0xff, 0xff}), "payload: proto"},
+		"no payload": {sealed(1, nil), "schema version 0 in the payload, 1 in the header"},
+		"no message": {sealed(1, []byte{0xff, 0xff}), "payload: proto"},
 
+		"version 0":     {append([]byte(magic), make([]byte, 40)...), "schema version 0, this build reads 1 to 2"},
+		"version 1":     {normalizedAs(t, 1), "schema version 1, want 2: a normalizer makes it 2"},
+		"version 2":     {changedOf(t, normalized(), func(m *schema.Policy) { m.Normalizer = nil }), "schema version 2, want 1: a normalizer makes it 2"},
+		"means":         {changedOf(t, normalized(), func(m *schema.Policy) { m.Normalizer.Mean = nil }), "mlp: normaliser has 0 means and 2 scales, want the 2 inputs"},
+		"scales":        {changedOf(t, normalized(), func(m *schema.Policy) { m.Normalizer.Scale = append(m.Normalizer.Scale, 1) }), "mlp: normaliser has 2 means and 3 scales"},
+		"mean NaN":      {changedOf(t, normalized(), func(m *schema.Policy) { m.Normalizer.Mean[1] = nan }), "mlp: normaliser: mean 1 is NaN"},
+		"scale +Inf":    {changedOf(t, normalized(), func(m *schema.Policy) { m.Normalizer.Scale[0] = float32(inf) }), "mlp: normaliser: scale 0 is +Inf"},
+		"scale below 0": {changedOf(t, normalized(), func(m *schema.Policy) { m.Normalizer.Scale[0] = -1 }), "mlp: normaliser: scale 0 is -1"},
+		"clip":          {changedOf(t, normalized(), func(m *schema.Policy) { m.Normalizer.Clip = -1 }), "mlp: normaliser: clip is -1"},
 		"schema":        {changed(t, func(m *schema.Policy) { m.Schema = 2 }), "schema version 2 in the payload"},
 		"env":           {changed(t, func(m *schema.Policy) { m.Provenance = nil }), "no environment, want the id"},
 		"features":      {changed(t, func(m *schema.Policy) { m.Features = nil }), "0 features and 3 actions, want at least 1 of each"},
@@ -265,7 +303,7 @@ func TestLoadErrors(t *testing.T) {
 func TestUnknownFields(t *testing.T) {
 	whole := encoded(t, sample())
 	payload := append(bytes.Clone(whole[headerBytes:]), 0xa2, 0x06, 3, 'n', 'e', 'w') // field 100
-	a, err := Decode(sealed(payload))
+	a, err := Decode(sealed(1, payload))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,6 +385,48 @@ func TestDecide(t *testing.T) {
 		got, err := p.DecideNamed(raw, strings.Fields(tt.legal))
 		if err != nil || got != tt.want {
 			t.Errorf("copies %v, backlog %v, legal %s: %s, %v, want %s", tt.copies, tt.backlog, tt.legal, got, err, tt.want)
+		}
+	}
+}
+
+// A normalizer is part of the decision, alone and in a batch.
+func TestDecideNormalized(t *testing.T) {
+	plain, p := sample().Policy(), normalized().Policy()
+	legal := []bool{true, true, true}
+	taken := map[int]bool{}
+	for copies := range 7 {
+		for backlog := range 8 {
+			raw := []float32{float32(copies), float32(10 * backlog)}
+			want, err := plain.Decide(raw, legal)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := p.Decide(raw, legal); err != nil || got != want {
+				t.Errorf("copies %d, backlog %d: %d, %v, want %d as without", copies, 10*backlog, got, err, want)
+			}
+			taken[want] = true
+		}
+	}
+	if len(taken) != 3 {
+		t.Errorf("actions taken %v, want all", taken)
+	}
+	without := normalized()
+	without.Net.Input = nil
+	q := without.Policy()
+	raw := []float32{1, 10} // observed as 0 and 10: without the normalizer no reason to repair
+	a, _ := p.Decide(raw, legal)
+	b, _ := q.Decide(raw, legal)
+	if a != 1 || b == 1 {
+		t.Errorf("action %d with the normalizer and %d without, want 1 and another", a, b)
+	}
+
+	// However few the copies, they count as its bound.
+	clipped := normalized()
+	clipped.Net.Input.Clip = 0.25
+	c := clipped.Policy()
+	for _, copies := range []float32{0, 1, 2} { // (copies-1-2)/2 is below -0.25
+		if got, err := c.Decide([]float32{copies, 0}, legal); err != nil || got != 0 {
+			t.Errorf("copies %v: %d, %v, want 0: 0.25 for repair is not above 0.25 for hold", copies, got, err)
 		}
 	}
 }
@@ -498,33 +578,36 @@ func TestActPanics(t *testing.T) {
 }
 
 func TestInspect(t *testing.T) {
-	a, err := Decode(encoded(t, sample()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := json.MarshalIndent(a.Inspect(), "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = append(got, '\n')
-	path := filepath.Join("testdata", "inspect.json")
-	if *rewrite {
-		put(t, path, got)
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), string(got)); d != "" {
-		t.Errorf("inspection differs (-want +got):\n%s", d)
+	for name, artifact := range map[string]*Artifact{"inspect.json": sample(), "inspect_v2.json": normalized()} {
+		a, err := Decode(encoded(t, artifact))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := json.MarshalIndent(a.Inspect(), "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, '\n')
+		path := filepath.Join("testdata", name)
+		if *rewrite {
+			put(t, path, got)
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), string(got)); d != "" {
+			t.Errorf("%s: inspection differs (-want +got):\n%s", name, d)
+		}
 	}
 
+	a := sample()
 	a.Guards, a.Fallback, a.Evaluation = nil, Fallback{}, nil
-	got, err = json.Marshal(a.Inspect())
+	got, err := json.Marshal(a.Inspect())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"guards":[]`, `"fallback":null`, `"evaluation":null`} {
+	for _, want := range []string{`"normalizer":null`, `"guards":[]`, `"fallback":null`, `"evaluation":null`} {
 		if !strings.Contains(string(got), want) {
 			t.Errorf("no %s in %s", want, got)
 		}
@@ -557,13 +640,15 @@ func TestImports(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	whole := encoded(f, sample())
-	f.Add(whole, false)
-	f.Add(whole[headerBytes:], true)
-	f.Add([]byte(magic), false)
-	f.Add(changed(f, func(m *schema.Policy) { m.Layers[0].In = math.MaxUint32 })[headerBytes:], true)
-	f.Fuzz(func(t *testing.T, b []byte, payload bool) {
-		if payload { // so that the digest does not stop everything
-			b = sealed(b)
+	f.Add(whole, byte(0))
+	f.Add(whole[headerBytes:], byte(1))
+	f.Add(encoded(f, normalized())[headerBytes:], byte(2))
+	f.Add([]byte(magic), byte(0))
+	f.Add(changed(f, func(m *schema.Policy) { m.Layers[0].In = math.MaxUint32 })[headerBytes:], byte(1))
+	f.Add(changedOf(f, normalized(), func(m *schema.Policy) { m.Normalizer.Mean = nil })[headerBytes:], byte(2))
+	f.Fuzz(func(t *testing.T, b []byte, version byte) {
+		if version > 0 { // so that the digest does not stop everything
+			b = sealed(version, b)
 		}
 		a, err := Decode(b)
 		if err != nil {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,20 +23,23 @@ func newConfig(s streams) *cobra.Command {
 }
 
 func newConfigInit(s streams) *cobra.Command {
-	var id string
+	var id, algo string
 	cmd := &cobra.Command{
-		Use:   "init --env ID",
+		Use:   "init [--env ID] [--algo ppo|dqn]",
 		Short: "Write a configuration with every key at its default",
 		Long: `Write a configuration with every key at its default to the standard output.
 
-  mend config init --env RackBursts-v0 > mine.yaml
+  mend config init --env RackBursts-v0 --algo ppo > mine.yaml
   mend train -c mine.yaml`,
 		Args: nothing,
 		RunE: func(*cobra.Command, []string) error {
 			if _, err := worlds().Find(id); err != nil {
 				return usage(err)
 			}
-			b, err := configs.Encode(configs.Default(id))
+			if !slices.Contains(configs.Algos, algo) {
+				return usage(env.UnknownError{What: "agent", Name: algo, Known: configs.Algos})
+			}
+			b, err := configs.Encode(configs.Default(id, algo))
 			if err != nil {
 				return err
 			}
@@ -43,6 +48,7 @@ func newConfigInit(s streams) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&id, "env", "RackBursts-v0", "world, an `ID` of mend env list")
+	cmd.Flags().StringVar(&algo, "algo", configs.Algos[0], "agent: "+strings.Join(configs.Algos, ", "))
 	return cmd
 }
 

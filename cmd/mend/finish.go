@@ -110,7 +110,7 @@ func newArtifact(c *configs.Run, spec *env.Spec, net *mlp.Net, m checkpoints.Met
 		Net: net.Clone(),
 		Provenance: policy.Provenance{
 			Env: m.Env, EnvDigest: m.EnvDigest, Run: run, Algo: m.Algo, Seed: m.Seed,
-			Steps: m.Step, Tool: m.Tool, Revision: revisionOf(), Go: m.Go, CPU: m.CPU,
+			Steps: m.Step, Tool: m.Tool, Revision: revisionOf(), Go: m.Go, CPU: m.CPU, Kernel: m.Kernel,
 		},
 	}
 	if c.Env.Trace != nil {
@@ -152,12 +152,17 @@ func (t *training) writeReport(r *eval.Result, steps uint64) error {
 	d := report.Data{Result: r, Curve: curve, Facts: []report.Fact{
 		{Key: "run", Value: runName(t.job.Dir)},
 		{Key: "agent", Value: m.Algo},
+		{Key: "learning signal", Value: learningSignal(t.config)},
 		{Key: "training seed", Value: fmt.Sprint(m.Seed)},
 		{Key: "steps", Value: fmt.Sprint(steps)},
 		{Key: "mend", Value: m.Tool},
 		{Key: "Go", Value: m.Go},
 		{Key: "CPU", Value: m.CPU},
+		{Key: "kernel", Value: m.Kernel},
 	}}
+	if t.potential != nil {
+		d.Facts = append(d.Facts, report.Fact{Key: "shaping", Value: fitted(t.potential.Quality())})
+	}
 	if x := t.config.Env.Trace; x != nil {
 		d.Facts = append(d.Facts,
 			report.Fact{Key: "trace", Value: t.factory.report.String()},

@@ -17,8 +17,11 @@ func forge(file []byte, change string) ([]byte, error) {
 	version := binary.LittleEndian.Uint32(file[8:])
 	switch change {
 	case "same": // proves that what follows is right
-	case "version":
-		version++
+	case "version": // one that no build reads yet
+		version = 3
+	case "normalizer": // in a version whose readers would leave it out
+		payload = protowire.AppendTag(payload, 10, protowire.BytesType)
+		payload = protowire.AppendBytes(payload, nil)
 	case "payload-version":
 		payload = protowire.AppendTag(payload, 1, protowire.VarintType)
 		payload = protowire.AppendVarint(payload, uint64(version)+1)

@@ -72,7 +72,7 @@ func TestWorldsHaveDefaults(t *testing.T) {
 		}
 	}
 	for _, id := range ids() {
-		c := configs.Default(id)
+		c := configs.Default(id, configs.Algos[0])
 		spec, err := specOf(&c.Env)
 		if err != nil {
 			t.Errorf("%s: %v", id, err)

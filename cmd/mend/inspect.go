@@ -58,15 +58,22 @@ func inspectPolicy(s streams, path string, asJSON bool) error {
 	fmt.Fprintf(&b, "policy      %s\ndigest      %s\n", path, a.Digest())
 	fmt.Fprintf(&b, "world       %s, digest %s\n", p.Env, p.EnvDigest)
 	fmt.Fprintf(&b, "trained     %s, seed %d, %d steps, run %s\n", p.Algo, p.Seed, p.Steps, p.Run)
-	fmt.Fprintf(&b, "by          mend %s, %s, %s\n", p.Tool, p.Go, p.CPU)
+	fmt.Fprintf(&b, "by          %s\n", makers(p.Tool, p.Go, p.CPU, p.Kernel))
 	fmt.Fprintf(&b, "network     %d features -> %d actions, %d weights\n", len(a.Features), len(a.Actions), a.Net.Params())
 	fmt.Fprintf(&b, "fallback    %s", cmp.Or(a.Fallback.Name, "none"))
 	for _, key := range slices.Sorted(maps.Keys(a.Fallback.Parameters)) {
 		fmt.Fprintf(&b, ", %s %g", key, a.Fallback.Parameters[key])
 	}
 	fmt.Fprintf(&b, "\n\nfeatures\n")
-	for _, f := range a.Features {
-		fmt.Fprintf(&b, "  %-24s (x - %g) / %g   %s\n", f.Name, f.Offset, f.Scale, f.Unit)
+	for i, f := range a.Features {
+		fmt.Fprintf(&b, "  %-24s (x - %g) / %g", f.Name, f.Offset, f.Scale)
+		if n := a.Net.Input; n != nil {
+			fmt.Fprintf(&b, ", then (x - %.4g) * %.4g", n.Mean[i], n.Scale[i])
+			if n.Clip > 0 {
+				fmt.Fprintf(&b, " within ±%g", n.Clip)
+			}
+		}
+		fmt.Fprintf(&b, "   %s\n", f.Unit)
 	}
 	fmt.Fprintf(&b, "\nactions\n  %s\n\nguards\n", strings.Join(a.Actions, ", "))
 	for _, g := range a.Guards {
@@ -86,6 +93,15 @@ func inspectPolicy(s streams, path string, asJSON bool) error {
 	}
 	_, err = s.out.Write(b.Bytes())
 	return err
+}
+
+// makers says what a file was made by. Old files do not name the kernel.
+func makers(tool, goVersion, cpu, kernel string) string {
+	s := fmt.Sprintf("mend %s, %s, %s", tool, goVersion, cpu)
+	if kernel != "" {
+		s += ", kernel " + kernel
+	}
+	return s
 }
 
 // bounds is "lo <= name <= hi" with infinite bounds left out.
@@ -113,13 +129,14 @@ type checkpointInspection struct {
 	Tool      string              `json:"tool"`
 	Go        string              `json:"go"`
 	CPU       string              `json:"cpu"`
+	Kernel    string              `json:"kernel"`
 	Config    string              `json:"config"`
 	Sections  []checkpointSection `json:"sections"`
 }
 
 type checkpointSection struct {
 	Name  string `json:"name"`
-	Bytes int    `json:"bytes"`
+	Bytes uint64 `json:"bytes"`
 }
 
 func inspectCheckpoint(s streams, path string, asJSON bool) error {
@@ -131,10 +148,10 @@ func inspectCheckpoint(s streams, path string, asJSON bool) error {
 	x := checkpointInspection{
 		Schema: "mend.inspect_checkpoint/v1",
 		Env:    m.Env, EnvDigest: m.EnvDigest, Algo: m.Algo, Seed: m.Seed, Step: m.Step, Update: m.Update, Episode: m.Episode,
-		Tool: m.Tool, Go: m.Go, CPU: m.CPU, Config: string(m.Config),
+		Tool: m.Tool, Go: m.Go, CPU: m.CPU, Kernel: m.Kernel, Config: string(m.Config),
 	}
 	for _, section := range c.Sections {
-		x.Sections = append(x.Sections, checkpointSection{section.Name, len(section.Data)})
+		x.Sections = append(x.Sections, checkpointSection{section.Name, section.Size})
 	}
 	if asJSON {
 		return s.writeJSON(x)
@@ -142,7 +159,7 @@ func inspectCheckpoint(s streams, path string, asJSON bool) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "checkpoint  %s\nworld       %s, digest %s\n", path, x.Env, x.EnvDigest)
 	fmt.Fprintf(&b, "training    %s, seed %d, step %d, update %d, episode %d\n", x.Algo, x.Seed, x.Step, x.Update, x.Episode)
-	fmt.Fprintf(&b, "by          mend %s, %s, %s\n", x.Tool, x.Go, x.CPU)
+	fmt.Fprintf(&b, "by          %s\n", makers(x.Tool, x.Go, x.CPU, x.Kernel))
 	for _, section := range x.Sections {
 		fmt.Fprintf(&b, "section     %-12s %d bytes\n", section.Name, section.Bytes)
 	}

@@ -103,7 +103,13 @@ func (o *overrides) readData(name string, data []byte) (*configs.Run, error) {
 		}
 	}
 	r, err := configs.Read(s, ids())
-	return r, usage(err)
+	if err != nil {
+		return nil, usage(err)
+	}
+	if err := s.Positioned(checkWorld(r)); err != nil {
+		return nil, usage(err)
+	}
+	return r, nil
 }
 
 // readFile reads a file that the command line names.

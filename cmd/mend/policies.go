@@ -86,16 +86,12 @@ func fromCheckpoint(name, path string, c *checkpoints.Checkpoint) (*source, erro
 	if err != nil {
 		return nil, err
 	}
-	agent, err := newAgent(r, spec, seed.Seed(0))
+	agent, _, err := newAgent(r, spec, seed.Seed(0))
 	if err != nil {
 		return nil, err
 	}
-	state, err := c.Section(train.SectionAgent)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := agent.RestoreState(state); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if err := train.RestoreAgent(c, agent); err != nil {
+		return nil, err
 	}
 	return &source{
 		name: name, artifact: newArtifact(r, spec, agent.Actor(), c.Meta, runOf(path)),
@@ -123,22 +119,23 @@ func runName(dir string) string {
 
 // specOf is the spec of a world, without the trace that it may replay.
 func specOf(c *configs.Env) (*env.Spec, error) {
+	w, err := bareWorld(c)
+	if err != nil {
+		return nil, err
+	}
+	return w.Spec(), nil
+}
+
+// bareWorld builds a world without the trace that it may replay.
+func bareWorld(c *configs.Env) (env.Env, error) {
 	if c.Trace != nil {
-		w, err := cluster.New(c.ID, *c.Cluster)
-		if err != nil {
-			return nil, err
-		}
-		return w.Spec(), nil
+		return world(cluster.New(c.ID, *c.Cluster))
 	}
 	f, err := newFactory(c)
 	if err != nil {
 		return nil, err
 	}
-	w, err := f.env(trainingSplit)
-	if err != nil {
-		return nil, err
-	}
-	return w.Spec(), nil
+	return f.env(trainingSplit)
 }
 
 // fileKind tells a checkpoint from anything else by its first bytes.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mend/agents/kernel"
 	"mend/env"
 )
 
@@ -55,6 +56,9 @@ well-known systems on the same failures, and exports them.
 		Args:          nothing,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := kernel.Err(); err != nil {
+				return usage(err)
+			}
 			return refuseEmpty(cmd)
 		},
 	}
@@ -65,7 +69,7 @@ well-known systems on the same failures, and exports them.
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newTrain(s), newEval(s), newExport(s), newInspect(s), newEnv(s), newConfig(s), newVersion(s),
+		newTrain(s), newEval(s), newExport(s), newInspect(s), newEnv(s), newConfig(s), newBench(s), newVersion(s),
 		&cobra.Command{
 			Use:   "exit-codes",
 			Short: "What the exit codes mean",
@@ -73,7 +77,8 @@ well-known systems on the same failures, and exports them.
 
   0    done
   1    failed at run time: a file cannot be written, or what it holds is damaged
-  2    the command line or a configuration is wrong, or names a file that is not there
+  2    the command line, a configuration or MEND_KERNEL is wrong, or names a file
+       that is not there
   3    a check that was asked for failed (mend env check)
   130  stopped by Ctrl-C, 143 by SIGTERM; training has then written a checkpoint`,
 		},

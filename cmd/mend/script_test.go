@@ -16,6 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"mend/agents/kernel"
 	"mend/checkpoints/policy"
 )
 
@@ -45,6 +46,8 @@ func TestScripts(t *testing.T) {
 				return os.Geteuid() == 0, nil
 			case "limit":
 				return limit != nil, nil
+			case "vector": // a kernel besides the one in Go
+				return len(kernel.Available()) > 1, nil
 			case "full":
 				_, err := os.Stat("/dev/full")
 				return err == nil, nil
@@ -292,7 +295,8 @@ func cmdDecide(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintln(ts.Stdout(), action)
 }
 
-// cmdSameWeights: sameweights POLICY POLICY compares networks.
+// cmdSameWeights: sameweights POLICY POLICY compares networks, with what stands
+// before them.
 func cmdSameWeights(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: sameweights POLICY POLICY")
@@ -312,6 +316,9 @@ func sameWeights(a, b string) (bool, error) {
 			return false, err
 		}
 		var buf bytes.Buffer
+		if n := p.Net.Input; n != nil {
+			fmt.Fprintf(&buf, "%b %b %b\n", n.Mean, n.Scale, n.Clip)
+		}
 		for _, l := range p.Net.Layers {
 			fmt.Fprintf(&buf, "%d %d %v %b %b\n", l.In, l.Out, l.Activation, l.W, l.B)
 		}

@@ -5,7 +5,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -19,16 +21,34 @@ import (
 	"mend/checkpoints/policy"
 )
 
-// signalConfig is a run whose training and evaluation each take some tenths of
-// a second, so that a signal meets either.
-const signalConfig = `
+// signalConfigs are runs, by agent, whose training and evaluation each take some
+// tenths of a second, so that a signal meets either. The one of DQN has all that
+// needs to be saved: a replay buffer that overflows, priorities, longer horizons,
+// statistics of observations and returns, averaged weights and a potential, in
+// whose fit a signal may come too.
+var signalConfigs = map[string]string{
+	"ppo": signalWorld + `
+ppo: {rollout_steps: 32, hidden: [8]}
+`,
+	"dqn": signalWorld + `
+algo: dqn
+dqn: {hidden: [8], learning_starts: 500, train_freq: 8, batch_size: 16, buffer_size: 3000, n_step: 3, dueling: true, prioritized: true}
+signal:
+  normalize_observation: true
+  normalize_reward: true
+  value_head: symexp
+  average: ema
+  shaping: {baseline: hdfs, steps: 8000, epochs: 4, hidden: [8]}
+`,
+}
+
+const signalWorld = `
 env:
   id: RackBursts-v0
   cluster:
     topology: {regions: 1, zones_per_region: 1, racks_per_zone: 4, nodes_per_rack: 3}
     data: {shards_per_node: 20}
     horizon: 48h
-ppo: {rollout_steps: 32, hidden: [8]}
 train: {steps: 24000, envs: 4, eval_every: 4000, eval_episodes: 4, checkpoint_every: 20ms}
 eval: {episodes: 200}
 `
@@ -108,20 +128,20 @@ func (p *process) wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// folder is a new one with the configuration in it.
-func folder(t *testing.T) string {
+// folder is a new one with the configuration of that agent in it.
+func folder(t *testing.T, algo string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "c.yaml"), []byte(signalConfig), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "c.yaml"), []byte(signalConfigs[algo]), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
 // uninterrupted is the folder of a whole run, and how long that took.
-func uninterrupted(t *testing.T) (dir string, took time.Duration) {
+func uninterrupted(t *testing.T, algo string) (dir string, took time.Duration) {
 	t.Helper()
-	dir = folder(t)
+	dir = folder(t, algo)
 	began := time.Now()
 	p := start(t, dir, "train", "-c", "c.yaml", "--out", "run")
 	if code := p.wait(); code != 0 {
@@ -193,22 +213,26 @@ func lines(t *testing.T, path string) {
 // was never stopped.
 func TestStoppedBySignal(t *testing.T) {
 	t.Parallel()
-	whole, _ := uninterrupted(t)
+	whole := map[string]string{}
+	for algo := range signalConfigs {
+		whole[algo], _ = uninterrupted(t, algo)
+	}
 	for _, c := range []struct {
-		name       string
+		name, algo string
 		signal     syscall.Signal
 		code       int
 		file, text string // what to wait for
 		says       string
 	}{
-		{"SIGINT in training", syscall.SIGINT, 130, "run/metrics.jsonl", `"kind":"train"`, "interrupted at step "},
-		{"SIGTERM in training", syscall.SIGTERM, 143, "run/metrics.jsonl", `"step":8`, "interrupted at step "},
-		{"SIGINT in the evaluation", syscall.SIGINT, 130, "stderr", "evaluating", "stopped by SIGINT"},
-		{"SIGTERM in the evaluation", syscall.SIGTERM, 143, "stderr", "evaluating", "stopped by SIGTERM"},
-		{"SIGTERM at the start", syscall.SIGTERM, 143, "stderr", "digest", "interrupted at step "},
+		{"SIGINT in training", "ppo", syscall.SIGINT, 130, "run/metrics.jsonl", `"kind":"train"`, "interrupted at step "},
+		{"SIGTERM in training", "dqn", syscall.SIGTERM, 143, "run/metrics.jsonl", `"step":8`, "interrupted at step "},
+		{"SIGINT in the evaluation", "ppo", syscall.SIGINT, 130, "stderr", "evaluating", "stopped by SIGINT"},
+		{"SIGTERM in the evaluation", "dqn", syscall.SIGTERM, 143, "stderr", "evaluating", "stopped by SIGTERM"},
+		{"SIGTERM at the start", "ppo", syscall.SIGTERM, 143, "stderr", "digest", "interrupted at step "},
+		{"SIGINT in the fit of the potential", "dqn", syscall.SIGINT, 130, "stderr", "shaping: fitting", "interrupted before the first step"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := folder(t)
+			dir := folder(t, c.algo)
 			p := start(t, dir, "train", "-c", "c.yaml", "--out", "run")
 			if !p.await(c.file, c.text) {
 				t.Fatalf("it ended too soon\n%s", p.said())
@@ -225,10 +249,12 @@ func TestStoppedBySignal(t *testing.T) {
 			}
 			args, _, _ := strings.Cut(rest, "\n")
 			path, _, skipped, err := checkpoints.Latest(filepath.Join(dir, "run", "checkpoints"))
-			if err != nil || len(skipped) > 0 {
+			if early := strings.Contains(c.says, "before the first step"); early && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("checkpoint %s, %v, want none yet", path, err)
+			} else if !early && (err != nil || len(skipped) > 0) {
 				t.Fatalf("latest checkpoint %s, skipped %v: %v", path, skipped, err)
 			}
-			if strings.Contains(c.says, "step") && !strings.Contains(said, filepath.Base(path)) {
+			if strings.Contains(c.says, "at step") && !strings.Contains(said, filepath.Base(path)) {
 				t.Errorf("%s is the latest checkpoint, it says %s", path, said)
 			}
 			if _, err := os.Stat(filepath.Join(dir, "run", "policy.mend")); err == nil {
@@ -238,7 +264,7 @@ func TestStoppedBySignal(t *testing.T) {
 			if code := p.wait(); code != 0 {
 				t.Fatalf("exit code %d\n%s", code, p.said())
 			}
-			wantSame(t, whole, dir)
+			wantSame(t, whole[c.algo], dir)
 		})
 	}
 }
@@ -247,13 +273,19 @@ func TestStoppedBySignal(t *testing.T) {
 // never stopped. MEND_LONG=1 kills more often.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	kills, seed := 16, uint64(1)
-	if os.Getenv("MEND_LONG") != "" {
-		kills = 200
+	for algo, kills := range map[string]int{"ppo": 16, "dqn": 8} {
+		if os.Getenv("MEND_LONG") != "" {
+			kills *= 12
+		}
+		t.Run(algo, func(t *testing.T) { killAgainAndAgain(t, algo, kills) })
 	}
-	whole, took := uninterrupted(t)
+}
+
+func killAgainAndAgain(t *testing.T, algo string, kills int) {
+	const seed = 1
+	whole, took := uninterrupted(t, algo)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	dir := folder(t)
+	dir := folder(t, algo)
 	run := filepath.Join(dir, "run")
 	inTraining, inFinish, finished := 0, 0, 0
 	for kill := 0; kill < kills; kill++ {

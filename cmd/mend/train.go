@@ -15,7 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mend/agents"
-	"mend/agents/ppo"
+	"mend/agents/kernel"
+	"mend/agents/signal"
 	"mend/checkpoints"
 	"mend/configs"
 	"mend/env"
@@ -42,6 +43,8 @@ never saw.
 
   mend train -c configs/quickstart.yaml
   mend train --env RackBursts-v0 --steps 1e6 --seed 7
+  mend train --env CartPole-v1 --algo dqn
+  mend train --env RackBursts-v0 --set signal.shaping.baseline=hdfs
   mend train --resume runs/20261120-120000-RackBursts-v0-ppo-s1-abcdef
 
 The run's folder, runs/<time>-<env>-<algo>-s<seed>-<hash> or --out, holds the
@@ -151,12 +154,13 @@ func (o *trainOptions) refuseWithResume() error {
 // training is a run with everything that it is made of.
 type training struct {
 	streams
-	config  *configs.Run
-	factory *factory
-	agent   agents.Agent
-	vector  *env.Vector
-	job     train.Job
-	result  *eval.Result // of finish
+	config    *configs.Run
+	factory   *factory
+	agent     agents.Agent
+	potential *signal.Potential // of the agent; nil without shaping
+	vector    *env.Vector
+	job       train.Job
+	result    *eval.Result // of finish
 }
 
 // newTraining joins world, agent and loop. Their seeds are children of
@@ -168,16 +172,10 @@ func newTraining(c *configs.Run, s streams) (*training, error) {
 		return nil, err
 	}
 	root := seed.Seed(c.Train.Seed)
-	envs := make([]env.Env, c.Train.Envs)
-	for i := range envs {
-		if envs[i], err = t.factory.env(trainingSplit); err != nil {
-			return nil, err
-		}
-	}
-	if t.vector, err = env.NewVector(root.Child("train", 0), envs...); err != nil {
+	if t.vector, err = t.newVector(root.Child("train", 0), c.Train.Envs); err != nil {
 		return nil, err
 	}
-	if t.agent, err = newAgent(c, t.vector.Spec(), root.Child("agent", 0)); err != nil {
+	if t.agent, t.potential, err = newAgent(c, t.vector.Spec(), root.Child("agent", 0)); err != nil {
 		return nil, err
 	}
 	resolved, err := configs.Encode(c)
@@ -189,24 +187,29 @@ func newTraining(c *configs.Run, s streams) (*training, error) {
 		Vector:   t.vector,
 		Agent:    t.agent,
 		Evaluate: t.evaluate,
+		Prepare:  t.prepare,
 		Finish:   t.finish,
 		Log:      s.log(),
 		Progress: s.err,
 		Meta: checkpoints.Meta{
 			Env: c.Env.ID, EnvDigest: t.vector.Spec().Digest, Algo: c.Algo, Seed: c.Train.Seed,
 			Config: resolved, Tool: train.Tool(), Go: runtime.Version(), CPU: train.CPU(),
+			Kernel: kernel.Active(),
 		},
 	}
 	return t, nil
 }
 
-// newAgent builds the agent that the configuration names.
-func newAgent(c *configs.Run, spec *env.Spec, root seed.Seed) (agents.Agent, error) {
-	switch c.Algo {
-	case "ppo":
-		return ppo.New(*c.PPO, spec, c.Train.Envs, c.Train.Steps, root)
+// newVector joins n training worlds.
+func (t *training) newVector(s seed.Seed, n int) (*env.Vector, error) {
+	envs := make([]env.Env, n)
+	for i := range envs {
+		var err error
+		if envs[i], err = t.factory.env(trainingSplit); err != nil {
+			return nil, err
+		}
 	}
-	return nil, fmt.Errorf("no agent %q", c.Algo) // configs.Read has refused it
+	return env.NewVector(s, envs...)
 }
 
 // newFolder makes the folder of a new run, with configuration and manifest.
@@ -267,12 +270,12 @@ func (t *training) identify(c *checkpoints.Checkpoint) error {
 			return fmt.Errorf("its %s is %s, that of the run %s", x.what, x.was, x.is)
 		}
 	}
-	for _, x := range []struct{ what, was, is string }{{"mend", was.Tool, is.Tool}, {"Go", was.Go, is.Go}, {"CPU", was.CPU, is.CPU}} {
+	for _, x := range []struct{ what, was, is string }{{"mend", was.Tool, is.Tool}, {"Go", was.Go, is.Go}, {"CPU", was.CPU, is.CPU}, {"kernel", was.Kernel, is.Kernel}} {
 		if x.was != x.is {
 			t.job.Log.Warn("resuming elsewhere than the run began: the last bits may differ", "what", x.what, "was", x.was, "is", x.is)
 		}
 	}
-	t.job.Meta.Tool, t.job.Meta.Go, t.job.Meta.CPU = was.Tool, was.Go, was.CPU
+	t.job.Meta.Tool, t.job.Meta.Go, t.job.Meta.CPU, t.job.Meta.Kernel = was.Tool, was.Go, was.CPU, was.Kernel
 	return nil
 }
 
@@ -281,6 +284,7 @@ func (t *training) announce() {
 	spec := t.vector.Spec()
 	fmt.Fprintf(t.err, "%s, digest %.12s, %d features, %d actions; %s, seed %d, %d steps in %d worlds\n",
 		spec.ID, spec.Digest, spec.ObsDim(), len(spec.Actions), t.config.Algo, t.config.Train.Seed, t.config.Train.Steps, t.config.Train.Envs)
+	fmt.Fprintf(t.err, "kernel %s; learning signal: %s\n", kernel.Active(), learningSignal(t.config))
 	t.factory.announce(t.err, true)
 }
 

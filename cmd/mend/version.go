@@ -27,8 +27,12 @@ func newVersion(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Say which mend this is",
-		Long:  "Say which mend this is.\n\n  mend version --json",
-		Args:  nothing,
+		Long: `Say which mend this is, and with --json what computes: the best kernel that this
+machine has, or the one that the environment variable MEND_KERNEL names (go,
+avx2 or avx512). Runs on different kernels may differ in their last bits.
+
+  mend version --json`,
+		Args: nothing,
 		RunE: func(*cobra.Command, []string) error {
 			if asJSON {
 				m := manifestOf()
@@ -41,7 +45,8 @@ func newVersion(s streams) *cobra.Command {
 					OS       string `json:"os"`
 					Arch     string `json:"arch"`
 					CPU      string `json:"cpu"`
-				}{"mend.version/v1", m.Tool, m.Revision, m.Modified, m.Go, m.OS, m.Arch, m.CPU})
+					Kernel   string `json:"kernel"`
+				}{"mend.version/v1", m.Tool, m.Revision, m.Modified, m.Go, m.OS, m.Arch, m.CPU, m.Kernel})
 			}
 			_, err := fmt.Fprintln(s.out, versionLine())
 			return err

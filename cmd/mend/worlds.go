@@ -43,6 +43,9 @@ func worlds() *env.Registry[recipe] {
 	r.Add(env.Entry[recipe]{ID: "CartPole-v1", Summary: "Gymnasium's cart and pole, 500 steps", New: func(recipe) (env.Env, error) {
 		return classic.NewCartPole(), nil
 	}})
+	r.Add(env.Entry[recipe]{ID: "Acrobot-v1", Summary: "Gymnasium's two-link pendulum, 500 steps", New: func(recipe) (env.Env, error) {
+		return classic.NewAcrobot(), nil
+	}})
 	return &r
 }
 

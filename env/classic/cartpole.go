@@ -1,16 +1,8 @@
-// Package classic holds control problems that other libraries publish too, so
-// that learners can be checked against known learning curves.
-//
-// Start with [NewCartPole] and [CartPole.Step]. Rendering, and the other
-// integrator and reset bounds that Gymnasium offers, are left out.
 package classic
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math"
-	"strings"
 
 	"mend/env"
 	"mend/env/seed"
@@ -60,15 +52,12 @@ var cartPoleSpec = env.Spec{
 
 // cartPoleDefinition says all that the behaviour of CartPole depends on.
 func cartPoleDefinition() string {
-	var b strings.Builder
-	fmt.Fprintln(&b, "CartPole-v1")
-	fmt.Fprintln(&b, "dynamics gymnasium cartpole.py float64 euler, observation float32")
-	fmt.Fprintln(&b, "reward 1 per step, last included")
-	fmt.Fprintln(&b, "reset uniform, seed.At(variable, 0)")
-	for _, c := range []struct {
-		name  string
-		value float64
-	}{
+	return define([]string{
+		"CartPole-v1",
+		"dynamics gymnasium cartpole.py float64 euler, observation float32",
+		"reward 1 per step, last included",
+		"reset uniform, seed.At(variable, 0)",
+	}, []constant{
 		{"gravity", gravity},
 		{"mass_cart", massCart},
 		{"mass_pole", massPole},
@@ -79,16 +68,7 @@ func cartPoleDefinition() string {
 		{"angle_limit", angleLimit},
 		{"reset_bound", resetBound},
 		{"step_limit", stepLimit},
-	} {
-		fmt.Fprintf(&b, "%s %x\n", c.name, c.value)
-	}
-	return b.String()
-}
-
-// digest is the hex SHA-256 of text.
-func digest(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
+	})
 }
 
 // CartPole is Gymnasium's CartPole-v1: keep a pole upright on a cart by pushing

@@ -1,12 +1,8 @@
 package classic
 
 import (
-	"bufio"
 	"fmt"
 	"math"
-	"os"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,66 +15,6 @@ import (
 
 func TestCartPoleConformance(t *testing.T) {
 	envtest.Run(t, func() env.Env { return NewCartPole() })
-}
-
-// referenceEpisode is one episode of testdata/cartpole.txt, whose header says
-// where its numbers come from.
-type referenceEpisode struct {
-	name  string
-	start [4]float64
-	steps []referenceStep
-}
-
-type referenceStep struct {
-	line                  int
-	action                int
-	state                 [4]float64
-	terminated, truncated bool
-}
-
-func readReference(t *testing.T) []referenceEpisode {
-	t.Helper()
-	f, err := os.Open("testdata/cartpole.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var episodes []referenceEpisode
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		text, _, _ := strings.Cut(lines.Text(), "#")
-		words := strings.Fields(text)
-		switch {
-		case len(words) == 0:
-		case words[0] == "episode":
-			episodes = append(episodes, referenceEpisode{name: words[1]})
-		default:
-			e := &episodes[len(episodes)-1]
-			var x [4]float64
-			for i := range x {
-				if x[i], err = strconv.ParseFloat(words[1+i], 64); err != nil {
-					t.Fatalf("testdata/cartpole.txt:%d: %v", n, err)
-				}
-			}
-			if words[0] == "start" {
-				e.start = x
-				continue
-			}
-			action, err := strconv.Atoi(words[0])
-			if err != nil {
-				t.Fatalf("testdata/cartpole.txt:%d: %v", n, err)
-			}
-			e.steps = append(e.steps, referenceStep{
-				line: n, action: action, state: x,
-				terminated: strings.Contains(words[5], "t"),
-				truncated:  strings.Contains(words[5], "T"),
-			})
-		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return episodes
 }
 
 func (c *CartPole) set(x [4]float64, steps int) {
@@ -97,7 +33,7 @@ func TestCartPoleStepMap(t *testing.T) {
 	const tolerance = 1e-15
 	var steps, terminations, truncations, angles, positions int
 	var worst float64
-	for _, e := range readReference(t) {
+	for _, e := range readReference(t, "testdata/cartpole.txt") {
 		from := e.start
 		for k, want := range e.steps {
 			var c CartPole
@@ -148,7 +84,7 @@ func TestCartPoleStepMap(t *testing.T) {
 // void (not before step 300) the comparison ends.
 func TestCartPoleEpisodes(t *testing.T) {
 	rate := math.Sqrt(gravity / (halfLength * (4.0/3 - massPole/massTotal)))
-	for _, e := range readReference(t) {
+	for _, e := range readReference(t, "testdata/cartpole.txt") {
 		var c CartPole
 		var obs [4]float32
 		c.set(e.start, 0)

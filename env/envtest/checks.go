@@ -84,6 +84,12 @@ func (c *checker) spec() string {
 	if _, ok := e.(env.Measured); len(names) > 0 && !ok {
 		fail("%d metrics, but the world has no Measure", len(names))
 	}
+	if s.Subjects < 0 {
+		fail("%d subjects, want 0 or more", s.Subjects)
+	}
+	if _, ok := e.(env.Credited); s.Subjects > 0 && !ok {
+		fail("%d subjects, but the world has no Subject and Credit", s.Subjects)
+	}
 
 	before := fmt.Sprintf("%#v", *s)
 	if other := fmt.Sprintf("%#v", *c.newEnv().Spec()); other != before {
@@ -362,9 +368,13 @@ func (c *checker) world0(n int) []event {
 			}
 		}
 		v.Step(actions, t)
+		subject := -1
+		if t.Subject != nil {
+			subject = int(t.Subject[0])
+		}
 		events = append(events, event{
-			step: k + 1, action: actions[0],
-			obs: slices.Clone(t.ObsRow(0)), mask: slices.Clone(t.MaskRow(0)),
+			step: k + 1, action: actions[0], subject: subject,
+			obs: slices.Clone(t.ObsRow(0)), mask: slices.Clone(t.MaskRow(0)), credit: slices.Clone(t.CreditRow(0)),
 			out: env.Outcome{Reward: t.Reward[0], Elapsed: t.Elapsed[0], Terminated: t.Terminated[0], Truncated: t.Truncated[0]},
 		})
 	}
@@ -560,12 +570,7 @@ func (c *checker) misuse() string {
 	cases := 0
 	must := func(what string, do func()) {
 		cases++
-		defer func() {
-			if recover() == nil {
-				fail("%s does not panic", what)
-			}
-		}()
-		do()
+		mustPanic(what, do)
 	}
 	begin := func() *player {
 		p := c.player(c.newEnv(), c.Seed)

@@ -98,6 +98,8 @@ var checks = []struct {
 	{"damaged-state", (*checker).damagedState},
 	{"misuse", (*checker).misuse},
 	{"metrics", (*checker).metrics},
+	{"credit", (*checker).credit},
+	{"exploring", (*checker).exploring},
 }
 
 // checker holds what the checks share.

@@ -16,8 +16,8 @@ import (
 )
 
 // walk is a small world that keeps the contract and uses all of it: a random
-// walk on −5 to 5 with a mask, a guard and metrics. Tests break it in one place
-// at a time.
+// walk on −5 to 5 with a mask, a guard, metrics, two subjects asked about in
+// turn and exploring starts at 4. Tests break it in one place at a time.
 type walk struct {
 	s       *env.Spec
 	seed    seed.Seed
@@ -25,6 +25,7 @@ type walk struct {
 	steps   int32
 	running bool
 	cost    [2]float64 // moving, drifting
+	credit  [2]float32 // of the last step
 }
 
 const walkLimit = 40
@@ -46,6 +47,7 @@ var walkSpec = env.Spec{
 		{Name: "drifting", Unit: "cells per step", Part: true},
 	},
 	Objective: "cost",
+	Subjects:  2,
 }
 
 func newWalk() *walk { s := walkSpec; return &walk{s: &s} }
@@ -55,6 +57,20 @@ func (w *walk) Spec() *env.Spec { return w.s }
 func (w *walk) Reset(s seed.Seed, obs []float32, mask []bool) {
 	*w = walk{s: w.s, seed: s, running: true}
 	w.observe(obs, mask)
+}
+
+func (w *walk) ResetExploring(s seed.Seed, obs []float32, mask []bool) {
+	*w = walk{s: w.s, seed: s, at: 4, running: true}
+	w.observe(obs, mask)
+}
+
+func (w *walk) Subject() int { return int(w.steps % 2) }
+
+func (w *walk) Credit(dst []float32) {
+	if len(dst) != 2 {
+		panic("wrong length")
+	}
+	copy(dst, w.credit[:])
 }
 
 func (w *walk) Step(action int, obs []float32, mask []bool) env.Outcome {
@@ -72,6 +88,7 @@ func (w *walk) Step(action int, obs []float32, mask []bool) env.Outcome {
 	w.steps++
 	o := env.Outcome{Reward: float32(w.at), Elapsed: 1, Terminated: w.at < -4, Truncated: w.steps == walkLimit}
 	w.running = !o.Terminated && !o.Truncated
+	w.credit = [2]float32{o.Reward / 4, o.Reward - o.Reward/4}
 	w.observe(obs, mask)
 	return o
 }
@@ -115,13 +132,20 @@ func TestGoodWorldPasses(t *testing.T) {
 		"mask":    ", 0 masks forbid something",
 		"guards":  ", guards applied 0 times",
 		"metrics": "nothing is measured",
+		"credit":  "nothing is credited",
 	} {
 		if strings.HasSuffix(details[check], dull) {
 			t.Errorf("%s saw too little: %s", check, details[check])
 		}
 	}
-	if got, want := details["misuse"], "14 cases panic"; got != want {
-		t.Errorf("misuse: %s, want %s", got, want)
+	for check, want := range map[string]string{
+		"misuse":    "14 cases panic",
+		"credit":    "2 of 2 subjects asked about, 2 credited",
+		"exploring": "32 of 32 starts are not Reset's",
+	} {
+		if !strings.HasSuffix(details[check], want) {
+			t.Errorf("%s: %s, want %s", check, details[check], want)
+		}
 	}
 }
 
@@ -134,11 +158,14 @@ type broken struct {
 	append  func([]byte) []byte
 	restore func([]byte) error
 	measure func([]env.Ratio) []env.Ratio
+	explore func(seed.Seed, []float32, []bool)
+	subject func() int
+	credit  func([]float32)
 }
 
 func newBroken() *broken {
 	w := newWalk()
-	return &broken{w, w.Spec, w.Reset, w.Step, w.AppendState, w.RestoreState, w.Measure}
+	return &broken{w, w.Spec, w.Reset, w.Step, w.AppendState, w.RestoreState, w.Measure, w.ResetExploring, w.Subject, w.Credit}
 }
 
 func (b *broken) Spec() *env.Spec                               { return b.spec() }
@@ -149,16 +176,28 @@ func (b *broken) Step(a int, obs []float32, mask []bool) env.Outcome {
 func (b *broken) AppendState(p []byte) []byte         { return b.append(p) }
 func (b *broken) RestoreState(p []byte) error         { return b.restore(p) }
 func (b *broken) Measure(dst []env.Ratio) []env.Ratio { return b.measure(dst) }
+func (b *broken) Subject() int                        { return b.subject() }
+func (b *broken) Credit(dst []float32)                { b.credit(dst) }
+func (b *broken) ResetExploring(s seed.Seed, obs []float32, mask []bool) {
+	b.explore(s, obs, mask)
+}
 
-// after lets f follow Reset and Step.
+// after lets f follow Reset, ResetExploring and Step. What it does to the
+// reward is credited to subject 0.
 func (b *broken) after(f func(o *env.Outcome, obs []float32, mask []bool)) {
 	b.reset = func(s seed.Seed, obs []float32, mask []bool) {
 		b.walk.Reset(s, obs, mask)
 		f(&env.Outcome{}, obs, mask)
 	}
+	b.explore = func(s seed.Seed, obs []float32, mask []bool) {
+		b.walk.ResetExploring(s, obs, mask)
+		f(&env.Outcome{}, obs, mask)
+	}
 	b.step = func(a int, obs []float32, mask []bool) env.Outcome {
 		o := b.walk.Step(a, obs, mask)
+		earned := o.Reward
 		f(&o, obs, mask)
+		b.walk.credit[0] += o.Reward - earned
 		return o
 	}
 }
@@ -214,14 +253,14 @@ func TestBrokenWorldsFail(t *testing.T) {
 			b.s.Gamma = 1 / float64(1+instances)
 		}},
 
-		{"draws from a global source", "same-seed buffers interleaving neighbours restore damaged-state", "two instances differ", func(b *broken) {
+		{"draws from a global source", "same-seed buffers interleaving neighbours restore damaged-state exploring", "two instances differ", func(b *broken) {
 			b.after(func(o *env.Outcome, _ []float32, _ []bool) { instances++; o.Reward += float32(instances) })
 		}},
-		{"Reset that leaves something behind", "same-seed restore", "an instance used before differs", func(b *broken) {
+		{"Reset that leaves something behind", "same-seed restore exploring", "an instance used before differs", func(b *broken) {
 			steps := 0
 			b.after(func(o *env.Outcome, obs []float32, _ []bool) { steps++; obs[1] = float32(steps / 100) })
 		}},
-		{"draws times from a global source", "same-seed buffers interleaving neighbours restore damaged-state", "the elapsed time is", func(b *broken) {
+		{"draws times from a global source", "same-seed buffers interleaving neighbours restore damaged-state exploring", "the elapsed time is", func(b *broken) {
 			b.after(func(o *env.Outcome, _ []float32, _ []bool) { instances++; o.Elapsed = float32(instances) })
 		}},
 		{"draws ends from a global source", "*same-seed", "(terminated, truncated) is", func(b *broken) {
@@ -249,20 +288,20 @@ func TestBrokenWorldsFail(t *testing.T) {
 				return o
 			}
 		}},
-		{"infinite feature", "finite", "feature 1 (time_left) is +Inf", func(b *broken) {
+		{"infinite feature", "finite exploring", "feature 1 (time_left) is +Inf", func(b *broken) {
 			b.after(func(_ *env.Outcome, obs []float32, _ []bool) {
 				if b.steps == 3 {
 					obs[1] = float32(math.Inf(1))
 				}
 			})
 		}},
-		{"NaN reward", "finite", "the reward is NaN", func(b *broken) {
+		{"NaN reward", "finite credit", "the reward is NaN", func(b *broken) {
 			b.after(func(o *env.Outcome, _ []float32, _ []bool) { o.Reward = float32(math.NaN()) })
 		}},
 		{"time runs backwards", "finite", "the elapsed time is -1", func(b *broken) {
 			b.after(func(o *env.Outcome, _ []float32, _ []bool) { o.Elapsed = -1 })
 		}},
-		{"nothing legal at the end", "mask", "the mask leaves no legal action", func(b *broken) {
+		{"nothing legal at the end", "mask exploring", "the mask leaves no legal action", func(b *broken) {
 			b.after(func(_ *env.Outcome, _ []float32, mask []bool) {
 				if !b.running {
 					clear(mask)
@@ -277,7 +316,7 @@ func TestBrokenWorldsFail(t *testing.T) {
 			})
 		}},
 		{"mask against its guard", "guards", `guard "stay_right" lets left be legal only where`, badSpec(func(s *env.Spec) { s.Guards[0].Min = -1 })},
-		{"never ends", "end misuse", "episode 0 has not ended after 1000 steps", func(b *broken) {
+		{"never ends", "end misuse exploring", "episode 0 has not ended after 1000 steps", func(b *broken) {
 			b.after(func(o *env.Outcome, _ []float32, _ []bool) {
 				o.Terminated, o.Truncated = false, false
 				b.running = true
@@ -288,7 +327,7 @@ func TestBrokenWorldsFail(t *testing.T) {
 		{"allocates in Step", "allocations", "allocations in", func(b *broken) {
 			b.after(func(*env.Outcome, []float32, []bool) { sink = make([]byte, 16) })
 		}},
-		{"instances share a variable", "interleaving neighbours", "another instance stepped in turn", func(b *broken) {
+		{"instances share a variable", "interleaving neighbours exploring", "another instance stepped in turn", func(b *broken) {
 			b.reset = func(s seed.Seed, obs []float32, mask []bool) {
 				owner = b
 				b.walk.Reset(s, obs, mask)
@@ -339,7 +378,7 @@ func TestBrokenWorldsFail(t *testing.T) {
 				return b.walk.RestoreState(p[:len(p)-1])
 			}
 		}},
-		{"saving changes what follows", "restore", "saving changes what follows", func(b *broken) {
+		{"saving changes what follows", "restore exploring", "saving changes what follows", func(b *broken) {
 			saved := float32(0)
 			b.append = func(p []byte) []byte { saved++; return b.walk.AppendState(p) }
 			b.after(func(o *env.Outcome, _ []float32, _ []bool) { o.Reward += saved })
@@ -361,7 +400,7 @@ func TestBrokenWorldsFail(t *testing.T) {
 		{"drops what it should append to", "restore", "does not append", func(b *broken) {
 			b.append = func([]byte) []byte { return b.walk.AppendState(nil) }
 		}},
-		{"saving moves the world", "restore metrics", "saving twice differs", func(b *broken) {
+		{"saving moves the world", "restore metrics credit", "saving twice differs", func(b *broken) {
 			b.append = func(p []byte) []byte { b.steps++; return b.walk.AppendState(p) }
 		}},
 		{"restores the bytes it was given", "restore", "saved again by a new instance", func(b *broken) {
@@ -375,7 +414,7 @@ func TestBrokenWorldsFail(t *testing.T) {
 			}
 			b.after(func(*env.Outcome, []float32, []bool) { kept = nil })
 		}},
-		{"refuses what it wrote", "restore misuse", "refuses it: no", func(b *broken) {
+		{"refuses what it wrote", "restore misuse credit exploring", "refuses it: no", func(b *broken) {
 			b.restore = func([]byte) error { return errors.New("no") }
 		}},
 		{"accepts a short state", "damaged-state", "RestoreState accepts a state cut to", func(b *broken) {
@@ -509,6 +548,89 @@ func TestBrokenWorldsFail(t *testing.T) {
 				}
 				measured = false
 			})
+		}},
+		{"negative subjects", "spec", "-1 subjects", badSpec(func(s *env.Spec) { s.Subjects = -1 })},
+		{"subject out of range", "credit", "the subject is 2, want 0 to 1", func(b *broken) {
+			b.subject = func() int { return 2 * b.walk.Subject() }
+		}},
+		{"parts that are not the reward", "credit", "the reward is", func(b *broken) {
+			b.credit = func(dst []float32) { b.walk.Credit(dst); dst[1] *= 1.01 }
+		}},
+		{"a part that is not a number", "credit", "the reward is", func(b *broken) {
+			b.credit = func(dst []float32) { dst[0], dst[1] = float32(math.Inf(1)), float32(math.Inf(-1)) }
+		}},
+		{"Credit adds to what was there", "buffers credit exploring", "the credit of subject 1 is", func(b *broken) {
+			b.credit = func(dst []float32) { dst[0] = b.walk.credit[0]; dst[1] += b.walk.credit[1] }
+		}},
+		{"Credit counts its calls", "restore credit", "Credit writes", func(b *broken) {
+			calls, step := 0, int32(-1)
+			b.credit = func(dst []float32) {
+				if step != b.steps {
+					step, calls = b.steps, 0
+				}
+				calls++
+				b.walk.Credit(dst)
+				dst[0] += float32(calls) - 1
+			}
+		}},
+		{"Credit changes the state", "credit", "Subject or Credit changes the state", func(b *broken) {
+			b.credit = func(dst []float32) { b.walk.Credit(dst); b.cost[1]++ }
+		}},
+		{"Credit accepts a long buffer", "credit", "Credit to 3 places for 2 subjects", func(b *broken) {
+			b.credit = func(dst []float32) { b.walk.Credit(dst[:2]) }
+		}},
+		{"a subject that is not saved", "restore credit", "in a restored world", func(b *broken) {
+			k := 0
+			b.after(func(*env.Outcome, []float32, []bool) {
+				if k++; b.steps == 0 {
+					k = 0
+				}
+			})
+			b.subject = func() int { return k / 2 % 2 }
+		}},
+		{"explores by a global source", "exploring", "differs", func(b *broken) {
+			b.explore = func(s seed.Seed, obs []float32, mask []bool) {
+				instances++
+				b.walk.ResetExploring(s.Child("again", uint64(instances)), obs, mask)
+			}
+		}},
+		{"exploring leaves a feature unwritten", "exploring", "feature 1 (time_left)", func(b *broken) {
+			b.explore = func(s seed.Seed, obs []float32, mask []bool) {
+				kept := obs[1]
+				b.walk.ResetExploring(s, obs, mask)
+				obs[1] = kept
+			}
+		}},
+		{"exploring is Reset", "exploring", "32 exploring starts are all what Reset makes", func(b *broken) {
+			b.explore = b.walk.Reset
+		}},
+		{"explores what it refuses", "exploring", "a new instance refuses its state: too far", func(b *broken) {
+			b.restore = func(p []byte) error {
+				err := b.walk.RestoreState(p)
+				if err == nil && b.at == 4 && b.steps == 0 {
+					err = errors.New("too far")
+				}
+				return err
+			}
+		}},
+		{"explores a long observation", "exploring", "ResetExploring with an observation of length 3", func(b *broken) {
+			b.explore = func(s seed.Seed, obs []float32, mask []bool) { b.walk.ResetExploring(s, obs[:2], mask) }
+		}},
+		{"exploring never ends", "exploring", "has not ended after 1000 steps", func(b *broken) {
+			const endless = -1e6 // a cost that marks the episode, also where it is saved
+			b.explore = func(s seed.Seed, obs []float32, mask []bool) {
+				b.walk.ResetExploring(s, obs, mask)
+				b.cost[0] = endless
+			}
+			b.step = func(a int, obs []float32, mask []bool) env.Outcome {
+				o := b.walk.Step(a, obs, mask)
+				if b.cost[0] < endless/2 {
+					b.at, b.steps, b.running = 4, min(b.steps, 30), true
+					o.Terminated, o.Truncated = false, false
+					b.observe(obs, mask)
+				}
+				return o
+			}
 		}},
 		{"Step panics", "*", "the world panicked: out of order", func(b *broken) {
 			b.step = func(int, []float32, []bool) env.Outcome { panic("out of order") }

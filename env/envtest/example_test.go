@@ -19,4 +19,5 @@ func ExampleCheck() {
 	// Output:
 	// end: episode 0 has not ended after 10 steps
 	// misuse: the episode has not ended after 10 steps
+	// exploring: the episode has not ended after 10 steps
 }

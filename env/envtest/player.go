@@ -19,10 +19,13 @@ type player struct {
 
 	episode, step int  // of the current or, before its Reset, the next episode
 	running       bool // a Step comes next, not a Reset
+	explore       bool // episodes begin by ResetExploring
 	action        int  // the last one, -1 after a Reset
 	obs           []float32
 	mask          []bool
 	out           env.Outcome
+	subject       int       // of the decision in obs; -1 where there is none
+	credit        []float32 // of the last Step; nil where Spec.Subjects is 0
 	poison        *poison
 }
 
@@ -37,6 +40,9 @@ func (c *checker) player(e env.Env, root seed.Seed) *player {
 	p.obs = make([]float32, p.s.ObsDim())
 	if p.s.Masked {
 		p.mask = make([]bool, len(p.s.Actions))
+	}
+	if _, ok := e.(env.Credited); ok && p.s.Subjects > 0 { // a spec that promises more fails in spec
+		p.credit = make([]float32, p.s.Subjects)
 	}
 	return p
 }
@@ -53,11 +59,19 @@ func (p *player) advance() {
 		for i := range p.mask {
 			p.mask[i] = p.poison.mask
 		}
+		for i := range p.credit {
+			p.credit[i] = p.poison.obs
+		}
 	}
+	p.subject = -1
 	if !p.running {
 		p.action, p.step, p.running = -1, 0, true
 		p.out = env.Outcome{}
-		p.e.Reset(p.root.Child("episode", uint64(p.episode)), p.obs, p.mask)
+		p.start(p.root.Child("episode", uint64(p.episode)))
+		if p.credit != nil {
+			clear(p.credit) // there was no Step
+			p.subject = p.e.(env.Credited).Subject()
+		}
 		return
 	}
 	p.out = p.e.Step(p.action, p.obs, p.mask)
@@ -66,6 +80,20 @@ func (p *player) advance() {
 		p.running = false
 		p.episode++
 	}
+	if p.credit != nil {
+		p.e.(env.Credited).Credit(p.credit)
+		if p.running {
+			p.subject = p.e.(env.Credited).Subject()
+		}
+	}
+}
+
+func (p *player) start(s seed.Seed) {
+	if p.explore {
+		p.e.(env.Exploring).ResetExploring(s, p.obs, p.mask)
+		return
+	}
+	p.e.Reset(s, p.obs, p.mask)
 }
 
 // choose draws a legal action.
@@ -110,6 +138,7 @@ func (p *player) on(e env.Env) *player {
 	q.e = e
 	q.obs = slices.Clone(p.obs)
 	q.mask = slices.Clone(p.mask)
+	q.credit = slices.Clone(p.credit)
 	return &q
 }
 
@@ -125,6 +154,8 @@ type event struct {
 	obs                   []float32
 	mask                  []bool
 	out                   env.Outcome
+	subject               int
+	credit                []float32
 }
 
 // record advances n times.
@@ -133,7 +164,7 @@ func (p *player) record(n int) []event {
 	for i := range events {
 		episode := p.episode
 		p.advance()
-		events[i] = event{episode, p.step, p.action, slices.Clone(p.obs), slices.Clone(p.mask), p.out}
+		events[i] = event{episode, p.step, p.action, slices.Clone(p.obs), slices.Clone(p.mask), p.out, p.subject, slices.Clone(p.credit)}
 	}
 	return events
 }
@@ -176,6 +207,14 @@ func (e *event) difference(s *env.Spec, x *event) string {
 	if e.out.Terminated != x.out.Terminated || e.out.Truncated != x.out.Truncated {
 		return fmt.Sprintf("(terminated, truncated) is (%v, %v), then (%v, %v)",
 			e.out.Terminated, e.out.Truncated, x.out.Terminated, x.out.Truncated)
+	}
+	if e.subject != x.subject {
+		return fmt.Sprintf("the subject is %d, then %d", e.subject, x.subject)
+	}
+	for i := range e.credit {
+		if math.Float32bits(e.credit[i]) != math.Float32bits(x.credit[i]) {
+			return fmt.Sprintf("the credit of subject %d is %v, then %v", i, e.credit[i], x.credit[i])
+		}
 	}
 	return ""
 }

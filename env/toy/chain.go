@@ -71,6 +71,14 @@ func (c *Chain) Reset(s seed.Seed, obs []float32, _ []bool) {
 	oneHot(obs, int(c.at))
 }
 
+// ResetExploring starts in the first state, at the lure, which going right leaves
+// for good.
+func (c *Chain) ResetExploring(_ seed.Seed, obs []float32, _ []bool) {
+	checkLength(&chainSpec, obs)
+	*c = Chain{running: true}
+	oneHot(obs, 0)
+}
+
 // Step goes left or right.
 func (c *Chain) Step(action int, obs []float32, _ []bool) env.Outcome {
 	check(&chainSpec, c.running, action, obs)

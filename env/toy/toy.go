@@ -1,10 +1,11 @@
-// Package toy holds tiny worlds whose optimum is known in closed form, so that
-// a learner can be asked for the right answer within seconds.
+// Package toy holds tiny worlds whose optimum is known in closed form or solved
+// exactly, so that a learner can be asked for the right answer within seconds.
 //
 // Each world asks for one thing: [Bandit] for the value of an action in a
 // context, [Chain] for bootstrapping over a time limit, [Masked] for never
 // choosing an illegal action, [SemiMarkov] for discounting by the time that a
-// step took. None of them measures anything besides its return.
+// step took, [Pair] for crediting each of two subjects with its own doing. None
+// of them measures anything besides its return.
 package toy
 
 import (

@@ -17,6 +17,8 @@ func TestConformance(t *testing.T) {
 		func() env.Env { return NewChain() },
 		func() env.Env { return NewMasked() },
 		func() env.Env { return NewSemiMarkov() },
+		func() env.Env { return NewPair(0) },
+		func() env.Env { return NewPair(1) },
 	} {
 		t.Run(newEnv().Spec().ID, func(t *testing.T) { envtest.Run(t, newEnv) })
 	}
@@ -261,6 +263,12 @@ func TestRestoreStateErrors(t *testing.T) {
 		{"semi-Markov state", "toy: SemiMarkov-v0: state 2, want 0 or 1", &SemiMarkov{state: 2}, NewSemiMarkov()},
 		{"semi-Markov clock", "toy: SemiMarkov-v0: 9 intervals of 60 after 2 steps, running true", &SemiMarkov{clock: 9, steps: 2, running: true}, NewSemiMarkov()},
 		{"semi-Markov end", "toy: SemiMarkov-v0: 60 intervals of 60 after 60 steps, running true", &SemiMarkov{clock: 60, steps: 60, running: true}, NewSemiMarkov()},
+		{"pair subject", "toy: Pair-v0: machine 2 is asked about", &Pair{subject: 2}, NewPair(0)},
+		{"pair not due", "toy: Pair-v0: machine 1 is asked about, conditions [0 0], due in [1 1] ticks", &Pair{subject: 1, due: [2]uint8{1, 1}}, NewPair(0)},
+		{"pair out of turn", "toy: Pair-v0: machine 1 is asked about, conditions [0 0], due in [0 0] ticks", &Pair{subject: 1}, NewPair(0)},
+		{"pair asked in service", "toy: Pair-v0: machine 0 is asked about, conditions [4 0], due in [0 1] ticks", &Pair{condition: [2]uint8{4, 0}, due: [2]uint8{0, 1}}, NewPair(0)},
+		{"pair runs too long", "toy: Pair-v0: machine 0 is asked about, conditions [0 3], due in [0 4] ticks", &Pair{condition: [2]uint8{0, 3}, due: [2]uint8{0, 4}}, NewPair(0)},
+		{"pair end", "toy: Pair-v0: 100 ticks of 100, running true", &Pair{clock: 100, running: true}, NewPair(0)},
 	} {
 		err := x.into.RestoreState(x.from.AppendState(nil))
 		if got := fmt.Sprint(err); !strings.HasPrefix(got, x.want) {

@@ -36,6 +36,7 @@ type Meta struct {
 	Tool          string                 `protobuf:"bytes,9,opt,name=tool,proto3" json:"tool,omitempty"`        // versions
 	Go            string                 `protobuf:"bytes,10,opt,name=go,proto3" json:"go,omitempty"`
 	Cpu           string                 `protobuf:"bytes,11,opt,name=cpu,proto3" json:"cpu,omitempty"`
+	Kernel        string                 `protobuf:"bytes,12,opt,name=kernel,proto3" json:"kernel,omitempty"` // what computed: go, avx2, avx512
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -147,11 +148,18 @@ func (x *Meta) GetCpu() string {
 	return ""
 }
 
+func (x *Meta) GetKernel() string {
+	if x != nil {
+		return x.Kernel
+	}
+	return ""
+}
+
 var File_checkpoints_internal_schema_checkpoint_proto protoreflect.FileDescriptor
 
 const file_checkpoints_internal_schema_checkpoint_proto_rawDesc = "" +
 	"\n" +
-	",checkpoints/internal/schema/checkpoint.proto\x12\x12mend.checkpoint.v1\"\xf3\x01\n" +
+	",checkpoints/internal/schema/checkpoint.proto\x12\x12mend.checkpoint.v1\"\x8b\x02\n" +
 	"\x04Meta\x12\x10\n" +
 	"\x03env\x18\x01 \x01(\tR\x03env\x12\x1d\n" +
 	"\n" +
@@ -165,7 +173,8 @@ const file_checkpoints_internal_schema_checkpoint_proto_rawDesc = "" +
 	"\x04tool\x18\t \x01(\tR\x04tool\x12\x0e\n" +
 	"\x02go\x18\n" +
 	" \x01(\tR\x02go\x12\x10\n" +
-	"\x03cpu\x18\v \x01(\tR\x03cpuB\"Z mend/checkpoints/internal/schemab\x06proto3"
+	"\x03cpu\x18\v \x01(\tR\x03cpu\x12\x16\n" +
+	"\x06kernel\x18\f \x01(\tR\x06kernelB\"Z mend/checkpoints/internal/schemab\x06proto3"
 
 var (
 	file_checkpoints_internal_schema_checkpoint_proto_rawDescOnce sync.Once

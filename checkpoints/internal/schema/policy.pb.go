@@ -78,7 +78,7 @@ func (Activation) EnumDescriptor() ([]byte, []int) {
 // them still acts the same; anything else makes a new version.
 type Policy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Schema        uint32                 `protobuf:"varint,1,opt,name=schema,proto3" json:"schema,omitempty"` // version of this message, 1
+	Schema        uint32                 `protobuf:"varint,1,opt,name=schema,proto3" json:"schema,omitempty"` // version of this message: 2 with a normalizer, else 1
 	Features      []*Feature             `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
 	Actions       []string               `protobuf:"bytes,3,rep,name=actions,proto3" json:"actions,omitempty"` // action 0 does nothing, where there are guards
 	Masked        bool                   `protobuf:"varint,4,opt,name=masked,proto3" json:"masked,omitempty"`  // trained with a mask of legal actions
@@ -87,6 +87,7 @@ type Policy struct {
 	Layers        []*Layer               `protobuf:"bytes,7,rep,name=layers,proto3" json:"layers,omitempty"` // first to last
 	Provenance    *Provenance            `protobuf:"bytes,8,opt,name=provenance,proto3" json:"provenance,omitempty"`
 	Evaluation    *Evaluation            `protobuf:"bytes,9,opt,name=evaluation,proto3" json:"evaluation,omitempty"`
+	Normalizer    *Normalizer            `protobuf:"bytes,10,opt,name=normalizer,proto3" json:"normalizer,omitempty"` // since version 2
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -184,6 +185,13 @@ func (x *Policy) GetEvaluation() *Evaluation {
 	return nil
 }
 
+func (x *Policy) GetNormalizer() *Normalizer {
+	if x != nil {
+		return x.Normalizer
+	}
+	return nil
+}
+
 // Feature is one element of the observation, (raw - offset) / scale.
 type Feature struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -253,6 +261,68 @@ func (x *Feature) GetScale() float32 {
 	return 0
 }
 
+// Normalizer stands before the layers: every x, observed as Feature says,
+// becomes clamp((x - mean) * scale, -clip, clip).
+type Normalizer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Mean          []float32              `protobuf:"fixed32,1,rep,packed,name=mean,proto3" json:"mean,omitempty"`   // [features]
+	Scale         []float32              `protobuf:"fixed32,2,rep,packed,name=scale,proto3" json:"scale,omitempty"` // [features], at least 0
+	Clip          float32                `protobuf:"fixed32,3,opt,name=clip,proto3" json:"clip,omitempty"`          // 0: no bound
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Normalizer) Reset() {
+	*x = Normalizer{}
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Normalizer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Normalizer) ProtoMessage() {}
+
+func (x *Normalizer) ProtoReflect() protoreflect.Message {
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Normalizer.ProtoReflect.Descriptor instead.
+func (*Normalizer) Descriptor() ([]byte, []int) {
+	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Normalizer) GetMean() []float32 {
+	if x != nil {
+		return x.Mean
+	}
+	return nil
+}
+
+func (x *Normalizer) GetScale() []float32 {
+	if x != nil {
+		return x.Scale
+	}
+	return nil
+}
+
+func (x *Normalizer) GetClip() float32 {
+	if x != nil {
+		return x.Clip
+	}
+	return 0
+}
+
 // Guard permits the actions only while min <= raw feature <= max.
 type Guard struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -267,7 +337,7 @@ type Guard struct {
 
 func (x *Guard) Reset() {
 	*x = Guard{}
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[2]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -279,7 +349,7 @@ func (x *Guard) String() string {
 func (*Guard) ProtoMessage() {}
 
 func (x *Guard) ProtoReflect() protoreflect.Message {
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[2]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -292,7 +362,7 @@ func (x *Guard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guard.ProtoReflect.Descriptor instead.
 func (*Guard) Descriptor() ([]byte, []int) {
-	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{2}
+	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Guard) GetName() string {
@@ -341,7 +411,7 @@ type Fallback struct {
 
 func (x *Fallback) Reset() {
 	*x = Fallback{}
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[3]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -353,7 +423,7 @@ func (x *Fallback) String() string {
 func (*Fallback) ProtoMessage() {}
 
 func (x *Fallback) ProtoReflect() protoreflect.Message {
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[3]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -366,7 +436,7 @@ func (x *Fallback) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fallback.ProtoReflect.Descriptor instead.
 func (*Fallback) Descriptor() ([]byte, []int) {
-	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{3}
+	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Fallback) GetName() string {
@@ -397,7 +467,7 @@ type Layer struct {
 
 func (x *Layer) Reset() {
 	*x = Layer{}
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[4]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +479,7 @@ func (x *Layer) String() string {
 func (*Layer) ProtoMessage() {}
 
 func (x *Layer) ProtoReflect() protoreflect.Message {
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[4]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +492,7 @@ func (x *Layer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Layer.ProtoReflect.Descriptor instead.
 func (*Layer) Descriptor() ([]byte, []int) {
-	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{4}
+	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Layer) GetIn() uint32 {
@@ -474,13 +544,14 @@ type Provenance struct {
 	Go            string                 `protobuf:"bytes,9,opt,name=go,proto3" json:"go,omitempty"`
 	Cpu           string                 `protobuf:"bytes,10,opt,name=cpu,proto3" json:"cpu,omitempty"`
 	TrainSystems  []string               `protobuf:"bytes,11,rep,name=train_systems,json=trainSystems,proto3" json:"train_systems,omitempty"` // systems of a trace that were replayed
+	Kernel        string                 `protobuf:"bytes,12,opt,name=kernel,proto3" json:"kernel,omitempty"`                                 // what computed: go, avx2, avx512
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[5]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -492,7 +563,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[5]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -505,7 +576,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{5}
+	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Provenance) GetEnv() string {
@@ -585,6 +656,13 @@ func (x *Provenance) GetTrainSystems() []string {
 	return nil
 }
 
+func (x *Provenance) GetKernel() string {
+	if x != nil {
+		return x.Kernel
+	}
+	return ""
+}
+
 // Evaluation compares policies on the same episodes.
 type Evaluation struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -597,7 +675,7 @@ type Evaluation struct {
 
 func (x *Evaluation) Reset() {
 	*x = Evaluation{}
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[6]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -609,7 +687,7 @@ func (x *Evaluation) String() string {
 func (*Evaluation) ProtoMessage() {}
 
 func (x *Evaluation) ProtoReflect() protoreflect.Message {
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[6]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -622,7 +700,7 @@ func (x *Evaluation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evaluation.ProtoReflect.Descriptor instead.
 func (*Evaluation) Descriptor() ([]byte, []int) {
-	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{6}
+	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Evaluation) GetEpisodes() uint64 {
@@ -658,7 +736,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[7]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -670,7 +748,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[7]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -683,7 +761,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{7}
+	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Result) GetName() string {
@@ -727,7 +805,7 @@ type Estimate struct {
 
 func (x *Estimate) Reset() {
 	*x = Estimate{}
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[8]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -739,7 +817,7 @@ func (x *Estimate) String() string {
 func (*Estimate) ProtoMessage() {}
 
 func (x *Estimate) ProtoReflect() protoreflect.Message {
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[8]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -752,7 +830,7 @@ func (x *Estimate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Estimate.ProtoReflect.Descriptor instead.
 func (*Estimate) Descriptor() ([]byte, []int) {
-	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{8}
+	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Estimate) GetName() string {
@@ -797,7 +875,7 @@ type Paired struct {
 
 func (x *Paired) Reset() {
 	*x = Paired{}
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[9]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +887,7 @@ func (x *Paired) String() string {
 func (*Paired) ProtoMessage() {}
 
 func (x *Paired) ProtoReflect() protoreflect.Message {
-	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[9]
+	mi := &file_checkpoints_internal_schema_policy_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +900,7 @@ func (x *Paired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Paired.ProtoReflect.Descriptor instead.
 func (*Paired) Descriptor() ([]byte, []int) {
-	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{9}
+	return file_checkpoints_internal_schema_policy_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Paired) GetVs() string {
@@ -864,7 +942,7 @@ var File_checkpoints_internal_schema_policy_proto protoreflect.FileDescriptor
 
 const file_checkpoints_internal_schema_policy_proto_rawDesc = "" +
 	"\n" +
-	"(checkpoints/internal/schema/policy.proto\x12\x0emend.policy.v1\"\x93\x03\n" +
+	"(checkpoints/internal/schema/policy.proto\x12\x0emend.policy.v1\"\xcf\x03\n" +
 	"\x06Policy\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\rR\x06schema\x123\n" +
 	"\bfeatures\x18\x02 \x03(\v2\x17.mend.policy.v1.FeatureR\bfeatures\x12\x18\n" +
@@ -878,12 +956,21 @@ const file_checkpoints_internal_schema_policy_proto_rawDesc = "" +
 	"provenance\x12:\n" +
 	"\n" +
 	"evaluation\x18\t \x01(\v2\x1a.mend.policy.v1.EvaluationR\n" +
-	"evaluation\"_\n" +
+	"evaluation\x12:\n" +
+	"\n" +
+	"normalizer\x18\n" +
+	" \x01(\v2\x1a.mend.policy.v1.NormalizerR\n" +
+	"normalizer\"_\n" +
 	"\aFeature\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04unit\x18\x02 \x01(\tR\x04unit\x12\x16\n" +
 	"\x06offset\x18\x03 \x01(\x02R\x06offset\x12\x14\n" +
-	"\x05scale\x18\x04 \x01(\x02R\x05scale\"s\n" +
+	"\x05scale\x18\x04 \x01(\x02R\x05scale\"J\n" +
+	"\n" +
+	"Normalizer\x12\x12\n" +
+	"\x04mean\x18\x01 \x03(\x02R\x04mean\x12\x14\n" +
+	"\x05scale\x18\x02 \x03(\x02R\x05scale\x12\x12\n" +
+	"\x04clip\x18\x03 \x01(\x02R\x04clip\"s\n" +
 	"\x05Guard\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\afeature\x18\x02 \x01(\tR\afeature\x12\x18\n" +
@@ -905,7 +992,7 @@ const file_checkpoints_internal_schema_policy_proto_rawDesc = "" +
 	"\x06biases\x18\x04 \x03(\x02R\x06biases\x12:\n" +
 	"\n" +
 	"activation\x18\x05 \x01(\x0e2\x1a.mend.policy.v1.ActivationR\n" +
-	"activation\"\x84\x02\n" +
+	"activation\"\x9c\x02\n" +
 	"\n" +
 	"Provenance\x12\x10\n" +
 	"\x03env\x18\x01 \x01(\tR\x03env\x12\x1d\n" +
@@ -920,7 +1007,8 @@ const file_checkpoints_internal_schema_policy_proto_rawDesc = "" +
 	"\x02go\x18\t \x01(\tR\x02go\x12\x10\n" +
 	"\x03cpu\x18\n" +
 	" \x01(\tR\x03cpu\x12#\n" +
-	"\rtrain_systems\x18\v \x03(\tR\ftrainSystems\"p\n" +
+	"\rtrain_systems\x18\v \x03(\tR\ftrainSystems\x12\x16\n" +
+	"\x06kernel\x18\f \x01(\tR\x06kernel\"p\n" +
 	"\n" +
 	"Evaluation\x12\x1a\n" +
 	"\bepisodes\x18\x01 \x01(\x04R\bepisodes\x12\x12\n" +
@@ -961,38 +1049,40 @@ func file_checkpoints_internal_schema_policy_proto_rawDescGZIP() []byte {
 }
 
 var file_checkpoints_internal_schema_policy_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_checkpoints_internal_schema_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_checkpoints_internal_schema_policy_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_checkpoints_internal_schema_policy_proto_goTypes = []any{
 	(Activation)(0),    // 0: mend.policy.v1.Activation
 	(*Policy)(nil),     // 1: mend.policy.v1.Policy
 	(*Feature)(nil),    // 2: mend.policy.v1.Feature
-	(*Guard)(nil),      // 3: mend.policy.v1.Guard
-	(*Fallback)(nil),   // 4: mend.policy.v1.Fallback
-	(*Layer)(nil),      // 5: mend.policy.v1.Layer
-	(*Provenance)(nil), // 6: mend.policy.v1.Provenance
-	(*Evaluation)(nil), // 7: mend.policy.v1.Evaluation
-	(*Result)(nil),     // 8: mend.policy.v1.Result
-	(*Estimate)(nil),   // 9: mend.policy.v1.Estimate
-	(*Paired)(nil),     // 10: mend.policy.v1.Paired
-	nil,                // 11: mend.policy.v1.Fallback.ParametersEntry
+	(*Normalizer)(nil), // 3: mend.policy.v1.Normalizer
+	(*Guard)(nil),      // 4: mend.policy.v1.Guard
+	(*Fallback)(nil),   // 5: mend.policy.v1.Fallback
+	(*Layer)(nil),      // 6: mend.policy.v1.Layer
+	(*Provenance)(nil), // 7: mend.policy.v1.Provenance
+	(*Evaluation)(nil), // 8: mend.policy.v1.Evaluation
+	(*Result)(nil),     // 9: mend.policy.v1.Result
+	(*Estimate)(nil),   // 10: mend.policy.v1.Estimate
+	(*Paired)(nil),     // 11: mend.policy.v1.Paired
+	nil,                // 12: mend.policy.v1.Fallback.ParametersEntry
 }
 var file_checkpoints_internal_schema_policy_proto_depIdxs = []int32{
 	2,  // 0: mend.policy.v1.Policy.features:type_name -> mend.policy.v1.Feature
-	3,  // 1: mend.policy.v1.Policy.guards:type_name -> mend.policy.v1.Guard
-	4,  // 2: mend.policy.v1.Policy.fallback:type_name -> mend.policy.v1.Fallback
-	5,  // 3: mend.policy.v1.Policy.layers:type_name -> mend.policy.v1.Layer
-	6,  // 4: mend.policy.v1.Policy.provenance:type_name -> mend.policy.v1.Provenance
-	7,  // 5: mend.policy.v1.Policy.evaluation:type_name -> mend.policy.v1.Evaluation
-	11, // 6: mend.policy.v1.Fallback.parameters:type_name -> mend.policy.v1.Fallback.ParametersEntry
-	0,  // 7: mend.policy.v1.Layer.activation:type_name -> mend.policy.v1.Activation
-	8,  // 8: mend.policy.v1.Evaluation.policies:type_name -> mend.policy.v1.Result
-	9,  // 9: mend.policy.v1.Result.metrics:type_name -> mend.policy.v1.Estimate
-	10, // 10: mend.policy.v1.Result.paired:type_name -> mend.policy.v1.Paired
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	4,  // 1: mend.policy.v1.Policy.guards:type_name -> mend.policy.v1.Guard
+	5,  // 2: mend.policy.v1.Policy.fallback:type_name -> mend.policy.v1.Fallback
+	6,  // 3: mend.policy.v1.Policy.layers:type_name -> mend.policy.v1.Layer
+	7,  // 4: mend.policy.v1.Policy.provenance:type_name -> mend.policy.v1.Provenance
+	8,  // 5: mend.policy.v1.Policy.evaluation:type_name -> mend.policy.v1.Evaluation
+	3,  // 6: mend.policy.v1.Policy.normalizer:type_name -> mend.policy.v1.Normalizer
+	12, // 7: mend.policy.v1.Fallback.parameters:type_name -> mend.policy.v1.Fallback.ParametersEntry
+	0,  // 8: mend.policy.v1.Layer.activation:type_name -> mend.policy.v1.Activation
+	9,  // 9: mend.policy.v1.Evaluation.policies:type_name -> mend.policy.v1.Result
+	10, // 10: mend.policy.v1.Result.metrics:type_name -> mend.policy.v1.Estimate
+	11, // 11: mend.policy.v1.Result.paired:type_name -> mend.policy.v1.Paired
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_checkpoints_internal_schema_policy_proto_init() }
@@ -1006,7 +1096,7 @@ func file_checkpoints_internal_schema_policy_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_checkpoints_internal_schema_policy_proto_rawDesc), len(file_checkpoints_internal_schema_policy_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

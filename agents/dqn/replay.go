@@ -42,7 +42,7 @@ type replay struct {
 }
 
 const (
-	maxCapacity = 1 << 30 // so that a distance fits 32 bits
+	maxCapacity = 1 << 26 // distances fit 32 bits; a slip of the pen is no out-of-memory
 	maxActions  = 1 << 16 // so that an action fits 16
 	maxAdded    = 1 << 62 // more than any run makes
 )

@@ -33,7 +33,7 @@ func measure(b *testing.B, name, unit string, size float64, run func()) {
 func BenchmarkGemm(b *testing.B) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, p := range products {
-		for _, s := range [][3]int{{64, 64, 64}, {1024, 64, 64}, {2048, 64, 128}, {1, 64, 64}, {1024, 16, 64}, {1024, 5, 64}, {1024, 1, 64}, {1024, 64, 4}, {64, 64, 1024}} {
+		for _, s := range [][3]int{{64, 64, 64}, {1024, 64, 64}, {2048, 64, 128}, {1, 64, 64}, {1024, 16, 64}, {1024, 5, 64}, {1024, 1, 64}, {1024, 64, 4}, {64, 64, 1024}, {64, 1, 1024}} {
 			m, n, k := s[0], s[1], s[2]
 			x, y, z := normals(r, m*k), normals(r, k*n), make([]float32, m*n)
 			name := fmt.Sprintf("%s/%dx%dx%d", p.name, m, n, k)

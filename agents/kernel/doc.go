@@ -6,9 +6,9 @@
 // allocates, starts a goroutine or keeps a slice.
 //
 // There are three implementations of everything: assembly for AVX-512 (F, BW,
-// DQ, VL), assembly for AVX2 with FMA and BMI2, and plain Go, which runs on
-// other machines and is the easiest to read. The best that the CPU has runs,
-// see [Active], unless the environment variable MEND_KERNEL says go, avx2 or
+// DQ, VL), assembly for AVX2 with FMA, and plain Go, which runs on other
+// machines and is the easiest to read. The best that the CPU has runs, see
+// [Active], unless the environment variable MEND_KERNEL says go, avx2 or
 // avx512; a program asks [Err] before it trusts that. tools/kernelgen writes
 // the assembly, and fits the polynomials that all three share.
 //

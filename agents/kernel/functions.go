@@ -3,7 +3,7 @@ package kernel
 import "math"
 
 // Exp writes e^x to dst, element by element, to within 1 unit in the last
-// place: +Inf above 88.722839, subnormal below −87.336548, 0 below −103.97208;
+// place: +Inf above 88.722839, subnormal below −87.336545, 0 below −103.97208;
 // NaN gives NaN. dst may be x.
 //
 // With x = n·ln 2 + r and |r| ≤ ln 2/2 it is 2ⁿ·(1 + r + r²·P(r)). P is the

@@ -18,7 +18,7 @@ type function struct {
 }
 
 var functions = []function{
-	{"exp", Exp, math.Exp, 1.1},
+	{"exp", Exp, math.Exp, 1},
 	{"log", Log, math.Log, 1},
 	{"tanh", tanh, math.Tanh, 2.5},
 	{"Tanh", func(dst, x []float32) {

@@ -15,6 +15,10 @@ func vectorGemm(m, n, k int, a []float32, rs, cs int, b, c []float32, accumulate
 	if active == levelGo {
 		return false
 	}
+	if n == 1 && rs == 1 {
+		// One column of C is one row of Bᵀ·A, whose vectors run along A.
+		m, n, a, b, cs = 1, m, b, a, 1
+	}
 	for p := 0; p < k; p += vectorK {
 		kb := min(vectorK, k-p)
 		for i := 0; i < m; i += vectorRows {

@@ -2,7 +2,7 @@ package learn
 
 import (
 	"fmt"
-	"slices"
+	"runtime"
 
 	"github.com/chewxy/hm"
 	G "gorgonia.org/gorgonia"
@@ -18,7 +18,7 @@ type graph struct {
 	ops    uint64   // names the ops apart
 	nodes  G.Nodes  // parameters
 	params []*param // the same, as a solver takes them
-	tape   []*op    // what a run does, in order
+	vm     G.VM
 }
 
 // param is a weight tensor with its gradient of the latest run.
@@ -93,16 +93,13 @@ type namedNet struct {
 	net  *mlp.Net
 }
 
-// stack adds the first layers of a net on the observation, a node each.
+// stack adds the first layers of a net on the observation, as one node.
 func (g *graph) stack(x *G.Node, name string, layers []mlp.Layer) (*G.Node, []float32, error) {
-	var ends [][]float32
-	var err error
-	for i := range layers {
-		if x, ends, err = g.layers(x, layers[i].In, i > 0, part{name, i, layers[i : i+1]}); err != nil {
-			return nil, nil, err
-		}
+	y, ends, err := g.layers(x, layers[0].In, false, part{name, 0, layers})
+	if err != nil {
+		return nil, nil, err
 	}
-	return x, ends[0], nil
+	return y, ends[0], nil
 }
 
 // loss adds a loss of the outputs and differentiates it by every parameter.
@@ -142,27 +139,44 @@ func (g *graph) loss(name string, o *outputs, dy [][]float32, compute func() flo
 	for i, n := range g.nodes {
 		g.params = append(g.params, &param{n.Value(), grads[i].Op().(*op).out})
 	}
-	return g.record()
+	return g.compile()
 }
 
-// record puts the ops in order, each after what it reads.
-func (g *graph) record() error {
+// compile builds the machine. Its program ends with the ops that compute: nodes
+// that only hand out what those have filled need no instruction.
+func (g *graph) compile() error {
 	sorted, err := G.Sort(g.ExprGraph)
 	if err != nil {
 		return fmt.Errorf("learn: sort the graph: %w", err)
 	}
-	for _, n := range slices.Backward(sorted) { // Sort begins with the root
-		if o, ok := n.Op().(*op); ok && o.do != nil {
-			g.tape = append(g.tape, o)
+	// Sort begins with the roots: what a computing node reads is marked before
+	// its own turn.
+	read := map[*G.Node]bool{}
+	var roots G.Nodes
+	for _, n := range sorted {
+		o, ok := n.Op().(*op)
+		if !ok || !read[n] && o.do == nil {
+			continue
+		}
+		if !read[n] {
+			roots = append(roots, n)
+		}
+		it := g.From(n.ID())
+		for it.Next() {
+			read[it.Node().(*G.Node)] = true
 		}
 	}
+	vm := G.NewTapeMachine(g.ExactSubgraphRoots(roots...))
+	runtime.SetFinalizer(vm, nil) // with it the machine would never be collected
+	g.vm = vm
 	return nil
 }
 
 // run computes loss and gradients.
 func (g *graph) run() {
-	for _, o := range g.tape {
-		o.do()
+	g.vm.Reset() // a second run would do nothing
+	if err := g.vm.RunAll(); err != nil {
+		panic(err) // our ops fail by panics only, which Do turns into errors
 	}
 }
 

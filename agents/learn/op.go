@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/fnv"
+	"runtime/debug"
 
 	"github.com/chewxy/hm"
 	G "gorgonia.org/gorgonia"
@@ -59,11 +60,18 @@ func memory(n *G.Node) []float32 {
 
 func floats(v G.Value) []float32 { return v.(*tensor.Dense).Float32s() }
 
-// Do is what gorgonia's machines call.
-func (o *op) Do(...G.Value) (G.Value, error) {
-	if o.do != nil {
-		o.do()
+// Do computes the output. The machine calls it on a goroutine of its own, where
+// nobody could recover from a panic: it comes back as the machine's error.
+func (o *op) Do(...G.Value) (v G.Value, err error) {
+	if o.do == nil {
+		return o.out, nil
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("learn: %v: %v\n\n%s", o, r, debug.Stack())
+		}
+	}()
+	o.do()
 	return o.out, nil
 }
 

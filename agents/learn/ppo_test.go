@@ -302,3 +302,23 @@ func TestForwardMatchesActing(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is spent on the gradient at observations.
+func TestNoGradientAtObservations(t *testing.T) {
+	for _, k := range []trunk{separate, first, all} {
+		p := newPPOProblem(t, 43, k, 7, 3, 4, mlp.Tanh, false, ppoLosses["plain"])
+		p.gradients(t)
+		found := 0
+		for _, n := range p.trainer.latest.graphs[0].AllNodes() {
+			if o, ok := n.Op().(*op); ok && o.name == "layers gradient" {
+				found++
+				if len(memory(n)) == 7*3 {
+					t.Errorf("%v: %v computes a gradient of the observations' size", k, o)
+				}
+			}
+		}
+		if found == 0 {
+			t.Errorf("%v: no gradients of layers, nothing was tested", k)
+		}
+	}
+}

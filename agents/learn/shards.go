@@ -13,11 +13,17 @@ import (
 	"mend/agents/kernel"
 )
 
-// shardRows is the number of rows that one graph takes: a larger batch is cut
-// into shards, which run on as many goroutines as there are processors. It is
-// fixed, so that the cut, and with it every bit of a gradient, does not depend
-// on the machine.
-const shardRows = 256
+// A batch is cut into shards, a graph each, which run on as many goroutines as
+// there are processors. The cut follows from the batch alone, so that no bit of
+// a gradient depends on the machine: shards of shardRows, and of more only
+// where there would be more than maxShards, so that what a run allocates, which
+// is so much for each graph, is bounded.
+const (
+	shardRows = 512
+	maxShards = 16
+)
+
+func shardSize(n int) int { return max(shardRows, (n+maxShards-1)/maxShards) }
 
 // machine computes loss and gradient for batches B of one size. L is a shard's
 // loss.
@@ -50,8 +56,9 @@ func (t *trainer[B, L]) machine(n int) (*machine[B, L], error) {
 		return nil, fmt.Errorf("learn: a batch of %d rows, want at least 1", n)
 	}
 	m := &machine[B, L]{batch: t.makeBatch(n)}
-	for from := 0; from < n; from += shardRows {
-		to := min(from+shardRows, n)
+	size := shardSize(n)
+	for from := 0; from < n; from += size {
+		to := min(from+size, n)
 		g := &graph{ExprGraph: G.NewGraph(), rows: to - from}
 		l, err := t.makeLoss(g, m.batch, from, to)
 		if err != nil {

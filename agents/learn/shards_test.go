@@ -170,8 +170,9 @@ func TestPanicsReachTheCaller(t *testing.T) {
 	}
 }
 
-// gorgonia's own tape machine, on the same graph, fills the same gradients.
-func TestAgainstTapeMachine(t *testing.T) {
+// A machine for the whole graph, with the nodes that only hand out what others
+// compute, fills the same gradients as the program that leaves them out.
+func TestAgainstWholeGraph(t *testing.T) {
 	for _, k := range []trunk{separate, first, all} {
 		p := newPPOProblem(t, 97, k, 9, 3, 4, mlp.Tanh, true, ppoLosses["value clip"])
 		stats, want := p.gradients(t)
@@ -195,11 +196,11 @@ func TestAgainstTapeMachine(t *testing.T) {
 	}
 }
 
-// A step allocates nothing; with shards, what its goroutines need, however many
-// rows.
+// What a step allocates is gorgonia's book-keeping, so much for each graph: it
+// does not grow with the rows of a shard, nor with a batch beyond maxShards.
 func TestAllocations(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
-	count := func(k trunk, n int) float64 {
+	count := func(k trunk, n int) (allocs, bytes uint64) {
 		p := newPPOProblem(t, 91, k, n, 8, 4, mlp.Tanh, true, ppoLosses["entropy"])
 		r := rand.New(rand.NewPCG(2, 2))
 		q := newTDProblem(t, r, newQNet(r, k, mlp.ReLU, true, 8, 4, 3, LinearHead), n, TDLoss{Huber: 1})
@@ -208,23 +209,37 @@ func TestAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return testing.AllocsPerRun(20, func() {
-			p.step(t)
-			q.step(t)
-			if _, err := v.Gradient(b); err != nil {
-				t.Fatal(err)
+		steps := func(runs int) {
+			for range runs {
+				p.step(t)
+				q.step(t)
+				if _, err := v.Gradient(b); err != nil {
+					t.Fatal(err)
+				}
+				if err := v.Step(); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if err := v.Step(); err != nil {
-				t.Fatal(err)
-			}
-		})
+		}
+		const runs = 50
+		steps(2)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		steps(runs)
+		runtime.ReadMemStats(&after)
+		return (after.Mallocs - before.Mallocs) / runs, (after.TotalAlloc - before.TotalAlloc) / runs
 	}
 	for _, k := range []trunk{separate, all} {
-		if n := count(k, shardRows); n != 0 {
-			t.Errorf("%v: %v allocations in steps of one shard, want 0", k, n)
+		one, size := count(k, 8)
+		if n, bytes := count(k, shardRows); n != one || bytes > size+size/10 {
+			t.Errorf("%v: %d allocations of %d bytes in steps of %d rows, %d of %d with 8", k, n, bytes, shardRows, one, size)
 		}
-		if n := count(k, 5*shardRows); n > 3*8 {
-			t.Errorf("%v: %v allocations in three steps of five shards, want at most 8 each", k, n)
+		for _, rows := range []int{2 * shardRows, maxShards * shardRows, 2 * maxShards * shardRows} {
+			shards := uint64(min(maxShards, rows/shardRows))
+			// Goroutines and their synchronisation: a few for each of the three learners.
+			if n, bytes := count(k, rows); n > shards*one+3*8 || bytes > shards*size+size/10+3*1000 {
+				t.Errorf("%v: %d allocations of %d bytes in steps of %d shards, %d of %d with one", k, n, bytes, shards, one, size)
+			}
 		}
 	}
 }

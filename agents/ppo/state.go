@@ -3,6 +3,7 @@ package ppo
 import (
 	"fmt"
 
+	"mend/agents/kernel"
 	"mend/agents/mlp"
 	"mend/env/state"
 )
@@ -147,6 +148,17 @@ func (a *Agent) Fields(c *state.Codec) {
 	a.acting.Fields(c)
 	a.shuffling.Fields(c)
 	a.rollout.fields(c)
+	if !c.Restoring() || c.Err() != nil {
+		return
+	}
+	for i, x := range a.tensors() {
+		if !kernel.Finite(x) {
+			c.Fail(fmt.Errorf("ppo: %s is not finite in the state", a.tensorName(i)))
+		}
+	}
+	if err := a.policy.Check(); err != nil { // its normaliser
+		c.Fail(fmt.Errorf("ppo: %w", err))
+	}
 }
 
 func (a *Agent) creditedSubjects() int {

@@ -349,6 +349,13 @@ func TestFields(t *testing.T) {
 		}
 	}
 
+	for _, factor := range []float64{0, -1, math.NaN(), math.Inf(1)} {
+		s := scale(3)
+		s.factor = factor
+		if err := state.Restore(state.Append(nil, s.Fields), scale(3).Fields); err == nil {
+			t.Errorf("a factor of %v was restored", factor)
+		}
+	}
 	p, unfitted := potential(3), potential(3)
 	unfitted.fitted = false
 	if err := state.Restore(state.Append(nil, unfitted.Fields), p.Fields); err == nil {

@@ -16,7 +16,6 @@ import (
 	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
-	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
@@ -59,16 +58,19 @@ func generate() (map[string][]byte, error) {
 			s.transpose()
 		}
 		name := strings.ToLower(s.name) + "_amd64"
-		if err := compile(s.Context, name, files); err != nil {
+		if err := s.compile(name, files); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return files, nil
 }
 
-// compile adds the assembly and the declarations of what c holds.
-func compile(c *build.Context, name string, files map[string][]byte) error {
-	f, err := c.Result()
+// evex finds registers that only AVX-512 has.
+var evex = regexp.MustCompile(`\b([XY](1[6-9]|[23]\d)|Z\d+|K\d)\b`)
+
+// compile adds the assembly and the declarations of the set's functions.
+func (s *set) compile(name string, files map[string][]byte) error {
+	f, err := s.Result()
 	if err != nil {
 		return err
 	}
@@ -81,8 +83,8 @@ func compile(c *build.Context, name string, files map[string][]byte) error {
 		if err != nil {
 			return err
 		}
-		if high := regexp.MustCompile(`\b[XY](1[6-9]|[23]\d)\b`); ext == ".s" && high.Match(text) && !bytes.Contains(text, []byte("AVX512")) {
-			return fmt.Errorf("%s: more than 16 registers in use", name)
+		if r := evex.Find(text); r != nil && !s.wide() {
+			return fmt.Errorf("register %s is in use, which AVX2 does not have", r)
 		}
 		files[name+ext] = bytes.TrimLeft(text, "\n")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"path"
 	"runtime"
 	"slices"
 	"strconv"
@@ -59,7 +60,7 @@ learner  learner/ppo-step and dqn-step: one gradient step on a minibatch of n
          processor time, of training alone, with configs/cartpole-ppo.yaml and
          cartpole-dqn.yaml; /rss: peak memory of such a mend train.
          learner/ppo-train/n=2048: environment steps a second on the wall clock,
-         with minibatches that two cores share
+         with 256x256 networks and minibatches that two cores share
 act      act/batch=N: one call of a greedy policy of 64 features, 64x64 tanh and
          16 actions for N worlds
 solved   training with a committed configuration, 20 greedy episodes on held-out
@@ -138,7 +139,11 @@ func runBench(ctx context.Context, o *benchOptions, args []string) error {
 		sampler.Clock = wallTime
 	}
 	for i, b := range chosen {
-		fmt.Fprintf(o.err, "[%d/%d] %s\n", i+1, len(chosen), strings.Join(b.Names, " "))
+		name := b.Names[0]
+		if len(b.Names) > 1 {
+			name = path.Dir(name) // of all
+		}
+		fmt.Fprintf(o.err, "[%d/%d] %s\n", i+1, len(chosen), name)
 		results, err := b.Run(ctx, sampler)
 		if err != nil {
 			return err

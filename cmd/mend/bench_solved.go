@@ -91,7 +91,7 @@ func (o *benchOptions) solve(ctx context.Context, study string, threshold float6
 		evaluating += spent() - trained
 		return e, err
 	}
-	summary, err := t.job.Run(ctx)
+	summary, err := runToEnd(ctx, t)
 	if err != nil {
 		return solving{}, err
 	}

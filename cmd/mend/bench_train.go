@@ -13,6 +13,7 @@ import (
 
 	"mend/cmd/mend/bench"
 	"mend/configs"
+	"mend/train"
 )
 
 // study is the committed configuration of that name, with --set and a seed that
@@ -44,12 +45,22 @@ func (o *benchOptions) trainingOf(c *configs.Run) (t *training, done func(), err
 	return t, func() { os.RemoveAll(dir) }, nil
 }
 
-// trainSteps is how many steps of a study are trained to measure its speed,
-// which hardly changes over the run. Schedules run as if it went to its end.
+// runToEnd runs t. Where ctx ends, only its cause is worth telling: the folder
+// with the checkpoint goes.
+func runToEnd(ctx context.Context, t *training) (train.Summary, error) {
+	s, err := t.job.Run(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return s, err
+}
+
+// How many steps are trained to measure the speed, which hardly changes over a
+// run. The schedules of a study run as if it went to its end.
 const (
 	cartPolePPOSteps = 20_480
 	cartPoleDQNSteps = 25_088
-	ppoTrainSteps    = 65_536
+	ppoTrainSteps    = 32_768
 )
 
 // training lists the benchmarks of the speed of training.
@@ -65,11 +76,12 @@ func (o *benchOptions) training() []bench.Benchmark {
 }
 
 // largeBatches is a run whose updates are of 10 epochs over 8,192 steps in
-// minibatches of 2,048.
+// minibatches of 2,048, of 256x256 networks.
 func largeBatches(trainingSeed uint64) (*configs.Run, error) {
 	c := configs.Default("CartPole-v1", "ppo")
 	c.Train.Seed, c.Train.Envs, c.Train.Steps = trainingSeed, 64, ppoTrainSteps
 	c.PPO.RolloutSteps, c.PPO.MinibatchSize, c.PPO.Epochs = 128, 2048, 10
+	c.PPO.Hidden = []int{256, 256}
 	return &c, nil
 }
 
@@ -88,7 +100,7 @@ func (o *benchOptions) speed(name string, steps uint64, clock func() time.Durati
 		defer done()
 		t.job.Config.Steps = min(steps, c.Train.Steps)
 		began := clock()
-		summary, err := t.job.Run(ctx)
+		summary, err := runToEnd(ctx, t)
 		return float64(summary.Steps) / (clock() - began).Seconds(), err
 	}
 	return o.seeded(name, "steps/s", once)

@@ -179,6 +179,9 @@ func (r *Run) validate() field.Errors {
 	}
 	if r.PPO != nil {
 		e.Under("ppo", r.PPO.Validate())
+		// What ppo.New refuses of these together.
+		most := 1 << 30 / max(r.Train.Envs, 1)
+		e.Want(r.PPO.RolloutSteps <= most, "ppo.rollout_steps", r.PPO.RolloutSteps, fmt.Sprintf("at most %d, 2^30 over all train.envs", most))
 	}
 	if r.DQN != nil {
 		e.Under("dqn", r.DQN.Validate())
@@ -186,6 +189,8 @@ func (r *Run) validate() field.Errors {
 		e.Want(r.DQN.Quantiles <= 1 || r.Signal.ValueHead != "symexp", "dqn.quantiles", r.DQN.Quantiles, "1 with signal.value_head symexp")
 		e.Want(r.DQN.BufferSize < 1 || r.DQN.BufferSize >= 4*r.Train.Envs, "dqn.buffer_size", r.DQN.BufferSize,
 			fmt.Sprintf("at least %d, 4 for each of train.envs", 4*r.Train.Envs))
+		e.Want(r.Train.Steps < 1 || r.DQN.LearningStarts < r.Train.Steps, "dqn.learning_starts", r.DQN.LearningStarts,
+			fmt.Sprintf("less than train.steps, %d", r.Train.Steps))
 	}
 	e.Under("signal", r.Signal.Validate())
 	if name := r.Signal.Shaping.Baseline; name != "" {

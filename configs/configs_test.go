@@ -176,6 +176,8 @@ func TestReadRefuses(t *testing.T) {
 			[]string{"r.yaml:3:14: dqn.gamma is 2, ", `r.yaml:4:22: signal.value_head is "cubic", want linear or symexp`, "r.yaml:4:47: signal.shaping.lambda is -1, ", "r.yaml:5:27: train.exploring_starts is 2, "}},
 		{"env: {id: Steady-v0}\nalgo: dqn\ndqn: {quantiles: 3, buffer_size: 31}\nsignal: {value_head: symexp}",
 			[]string{"r.yaml:3:18: dqn.quantiles is 3, want 1 with signal.value_head symexp", "r.yaml:3:34: dqn.buffer_size is 31, want at least 32, 4 for each of train.envs"}},
+		{"env: {id: Steady-v0}\nalgo: dqn\ndqn: {learning_starts: 500}\ntrain: {steps: 500}", []string{"r.yaml:3:24: dqn.learning_starts is 500, want less than train.steps, 500"}},
+		{"env: {id: Steady-v0}\nppo: {rollout_steps: 16385}\ntrain: {envs: 65536}", []string{"r.yaml:2:22: ppo.rollout_steps is 16385, want at most 16384, 2^30 over all train.envs"}},
 		{"env: {id: Steady-v0}\nsignal: {shaping: {baseline: cepf}}", []string{`r.yaml:2:30: signal.shaping.baseline is an unknown baseline "cepf", did you mean "ceph"?`}},
 		{"env: {id: CartPole-v1}\nsignal:\n  shaping: {baseline: ceph}", []string{`r.yaml:3:23: signal.shaping.baseline is "ceph", want none: CartPole-v1 has no baselines`}},
 		{"env: {id: Steady-v0}\nppo: {clip: 2}\ntrain: {keep: 0}\neval: {episodes: 0}\nbaselines: {ceph: {grace: -1s}}",

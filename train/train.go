@@ -255,6 +255,9 @@ func (l *loop) run(ctx context.Context) error {
 		}
 		switch {
 		case done:
+			if l.update == 0 {
+				l.warn("training has ended before its first update: the policy has learned nothing", "steps", l.step)
+			}
 			return nil
 		case stop:
 			return fmt.Errorf("train: %w at step %d, checkpoint %q written: %w", ErrInterrupted, l.step, l.savePath, context.Cause(ctx))

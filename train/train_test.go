@@ -598,6 +598,30 @@ func TestResumeWarns(t *testing.T) {
 	}
 }
 
+// A run that is too short to learn anything says so, and one that is not does
+// not.
+func TestNothingLearned(t *testing.T) {
+	for _, x := range []struct {
+		steps uint64
+		want  string
+	}{
+		{4, `level=WARN msg="training has ended before its first update: the policy has learned nothing" steps=4`},
+		{240, ""},
+	} {
+		config := testConfig()
+		config.Steps = x.steps
+		j, _ := newJob(t, t.TempDir(), config)
+		var log bytes.Buffer
+		j.Log = slog.New(slog.NewTextHandler(&log, nil))
+		if _, err := j.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.TrimSpace(log.String()); !strings.HasSuffix(got, x.want) || x.want == "" && got != "" {
+			t.Errorf("%d steps: log %q, want %q", x.steps, got, x.want)
+		}
+	}
+}
+
 // Evaluation and the pace of checkpoints leave training alone.
 func TestNoInfluence(t *testing.T) {
 	_, want, _, err := checkpoints.Latest(filepath.Join(reference(t), "checkpoints"))

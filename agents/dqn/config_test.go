@@ -72,11 +72,12 @@ func TestValidate(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for want, spoil := range map[string]func(c *Config, s *signal.Setup){
-		"0 environments":      func(_ *Config, s *signal.Setup) { s.Envs = 0 },
-		"0 steps in total":    func(_ *Config, s *signal.Setup) { s.Steps = 0 },
-		"tau is 2":            func(c *Config, _ *signal.Setup) { c.Tau = 2 },
-		"gamma 1.5":           func(_ *Config, s *signal.Setup) { s.Spec.Gamma = 1.5 },
-		"buffer_size is 7":    func(c *Config, _ *signal.Setup) { c.BufferSize = 7 },
+		"0 environments":   func(_ *Config, s *signal.Setup) { s.Envs = 0 },
+		"0 steps in total": func(_ *Config, s *signal.Setup) { s.Steps = 0 },
+		"tau is 2":         func(c *Config, _ *signal.Setup) { c.Tau = 2 },
+		"gamma 1.5":        func(_ *Config, s *signal.Setup) { s.Spec.Gamma = 1.5 },
+		"buffer_size is 7": func(c *Config, _ *signal.Setup) { c.BufferSize = 7 },
+		"learning_starts is 100 and training has 100 steps": func(c *Config, _ *signal.Setup) { c.LearningStarts = 100 },
 		"51 quantiles":        func(c *Config, s *signal.Setup) { c.Quantiles, s.Signal.ValueHead = 51, "symexp" },
 		"65537 actions":       func(_ *Config, s *signal.Setup) { s.Spec.Actions = make([]string, maxActions+1) },
 		"whose reward":        func(_ *Config, s *signal.Setup) { s.Signal.Credit = signal.CreditSubject },
@@ -84,6 +85,7 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		spec := *toy.NewBandit().Spec()
 		c, s := DefaultConfig(), signal.Setup{Spec: &spec, Envs: 2, Steps: 100, Signal: signal.DefaultConfig()}
+		c.LearningStarts = 0
 		spoil(&c, &s)
 		if _, err := New(c, s); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "dqn: ") {
 			t.Errorf("error %v, want one of dqn with %q", err, want)
@@ -113,7 +115,7 @@ func TestActExplores(t *testing.T) {
 	spec := &env.Spec{ID: "hand", Features: make([]env.Feature, 1), Actions: make([]string, 4), Masked: true}
 	c := DefaultConfig()
 	c.Hidden = nil
-	c.ExplorationInitialEps, c.ExplorationFinalEps, c.ExplorationFraction = 0.6, 0.6, 0
+	c.LearningStarts, c.ExplorationInitialEps, c.ExplorationFinalEps, c.ExplorationFraction = 0, 0.6, 0.6, 0
 	a, err := New(c, signal.Setup{Spec: spec, Envs: 10, Steps: 100, Seed: 3, Signal: signal.DefaultConfig()})
 	if err != nil {
 		t.Fatal(err)

@@ -77,6 +77,8 @@ func New(cfg Config, s signal.Setup) (*Agent, error) {
 		return nil, fmt.Errorf("dqn: %s has %d actions, want at most %d", spec.ID, actions, maxActions)
 	case cfg.Quantiles > 1 && head != learn.LinearHead:
 		return nil, fmt.Errorf("dqn: %d quantiles with value head %s, want linear", cfg.Quantiles, s.Signal.ValueHead)
+	case cfg.LearningStarts >= s.Steps:
+		return nil, fmt.Errorf("dqn: learning_starts is %d and training has %d steps, want fewer before learning starts", cfg.LearningStarts, s.Steps)
 	case cfg.BufferSize < 4*s.Envs:
 		// Two entries an environment may follow the origins of a step.
 		return nil, fmt.Errorf("dqn: buffer_size is %d, want at least 4 for each of %d environments", cfg.BufferSize, s.Envs)

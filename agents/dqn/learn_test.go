@@ -11,13 +11,14 @@ import (
 	"mend/env/toy"
 )
 
-// quick solves toy worlds within a second.
+// quick solves toy worlds within a second, by one-step targets, which random
+// actions do not bias.
 func quick() Config {
 	c := DefaultConfig()
 	c.Hidden = []int{32}
 	c.LearningRate, c.LearningRateSchedule = 3e-3, Linear
 	c.BufferSize, c.LearningStarts, c.TrainFreq, c.GradientSteps, c.BatchSize = 20_000, 500, 16, 4, 64
-	c.TargetUpdateInterval = 100
+	c.TargetUpdateInterval, c.NStep = 100, 1
 	c.ExplorationFraction, c.ExplorationFinalEps = 0.5, 0.3
 	return c
 }

@@ -28,6 +28,8 @@ type pending struct {
 	reward   []float64 // r so far
 	discount []float64 // γ^elapsed
 	elapsed  []float64 // nominal intervals so far
+
+	returns bounds // of any subject's discounted return
 }
 
 func newPending(envs, subjects int) *pending {
@@ -55,7 +57,7 @@ func (p *pending) observe(r *replay, gamma float64, prev *env.TimeStep, actions 
 		}
 		p.decide(r, i, subject, r.push(prev.ObsRow(i), prev.MaskRow(i), action, f))
 		dt := float64(next.Elapsed[i])
-		p.earn(i, credit, power(gamma, dt), dt)
+		p.earn(i, credit, gamma, dt)
 		switch {
 		case next.Terminated[i]:
 			p.terminate(r, i)
@@ -85,11 +87,12 @@ func (p *pending) decide(r *replay, i, k int, entry uint64) {
 	p.entry[at], p.reward[at], p.discount[at], p.elapsed[at] = entry+1, 0, 1, 0
 }
 
-// earn adds one step of environment i: what each subject earned, and γ^Δ and Δ
-// of the step.
-func (p *pending) earn(i int, credit []float32, discount, elapsed float64) {
+// earn adds one step of environment i: what each subject earned, and Δ.
+func (p *pending) earn(i int, credit []float32, gamma, elapsed float64) {
 	from := i * p.subjects
+	discount, weight := power(gamma, elapsed), weight(gamma, elapsed)
 	for k, c := range credit[:p.subjects] {
+		p.returns.add(float64(c), weight)
 		at := from + k
 		if p.entry[at] == 0 {
 			continue

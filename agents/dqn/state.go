@@ -182,6 +182,7 @@ func (p *pending) fields(c *state.Codec, r *replay) {
 	state.Fixed(c, p.reward)
 	state.Fixed(c, p.discount)
 	state.Fixed(c, p.elapsed)
+	p.returns.fields(c)
 	if !c.Restoring() || c.Err() != nil {
 		return
 	}

@@ -70,7 +70,8 @@ func weigh(weight []float32, probability []float64, beta float64) {
 // targets computes what the values of the drawn actions should be, by the
 // target network and the rewards over the horizon:
 //
-//	y_k = (R + γ^Δ·Φ(s') − Φ(s))/σ + γ^Δ·Q_k(s', a*)
+//	y_k = (R + γ^Δ·V_k − Φ(s))/σ
+//	V_k = σ·Q_k(s', a*) + Φ(s'), clipped to what a return can be
 //	a*  = argmax over the legal actions of s' of mean_k Q_k
 //
 // where R and Δ are sums over the steps of the horizon (see [outcome]), s' is
@@ -78,7 +79,7 @@ func weigh(weight []float32, probability []float64, beta float64) {
 // runs over quantiles. The argmax is by the target network, or where double by
 // the online one. Φ is the potential and σ the scale of rewards, where they are
 // on: over several steps the differences of Φ telescope. Where the task
-// terminated, Q and Φ of s' are 0.
+// terminated, Q and Φ of s' are 0. The range of returns is that of [bounds].
 //
 // Mnih et al. 2015, algorithm 1; van Hasselt et al., arXiv:1509.06461, equation
 // 4; with Δ, Bradtke & Duff 1994; quantiles: Dabney et al., arXiv:1710.10044,
@@ -111,24 +112,24 @@ func (a *Agent) targets(b *learn.TDBatch) {
 	live = 0
 	for i, s := range w.slot {
 		o := &w.outcome[i]
-		reward := o.reward
+		before, after := 0.0, 0.0 // Φ(s) and Φ(s')
 		if r.phi != nil {
-			reward -= float64(r.phi[s])
+			before = float64(r.phi[s])
 			if o.last >= 0 {
-				reward += float64(o.discount * float64(r.phi[o.last]))
+				after = float64(r.phi[o.last])
 			}
 		}
-		reward = float64(reward * scale)
 		target := b.Target[i*k : (i+1)*k]
 		if o.last < 0 {
 			for j := range target {
-				target[j] = float32(reward)
+				target[j] = float32((o.reward - before) * scale)
 			}
 			continue
 		}
 		best := a.best(choosing[live*row:(live+1)*row], o.last)
 		for j, q := range values[live*row+best*k : live*row+(best+1)*k] {
-			target[j] = float32(reward + float64(o.discount*float64(q)))
+			v := a.pending.returns.clip(float64(q)/scale + after)
+			target[j] = float32((o.reward + float64(o.discount*v) - before) * scale)
 		}
 		live++
 	}

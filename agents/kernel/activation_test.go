@@ -3,38 +3,44 @@ package kernel
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
+// Every width up to several vectors. What needs no more than a sum is exact.
 func TestBiasAndActivation(t *testing.T) {
 	every(t, func(t *testing.T) {
-		nan := float32(math.NaN())
-		y := []float32{1, -2, 3, nan, 0, 5}
-		b := []float32{-1, 1, 2}
-		for _, c := range []struct {
-			name string
-			run  func(int, int, []float32, []float32)
-			want func(z float32) float32
-		}{
-			{"linear", AddBias, func(z float32) float32 { return z }},
-			{"tanh", AddBiasTanh, Tanh},
-			{"relu", AddBiasReLU, func(z float32) float32 {
-				if z < 0 {
-					return 0
-				}
-				return z
-			}},
-		} {
-			got := append([]float32(nil), y...)
-			c.run(2, 3, got, b)
-			for i := range got {
-				want := c.want(y[i] + b[i%3])
-				if !(math.Abs(float64(got[i]-want)) <= 2e-7) && !(got[i] != got[i] && want != want) {
-					t.Errorf("%s: element %d is %v, want %v", c.name, i, got[i], want)
-				}
+		r := rand.New(rand.NewPCG(3, 3))
+		for cols := range 70 {
+			y, b := normals(r, 3*cols), normals(r, cols)
+			if cols > 0 {
+				y[r.IntN(len(y))] = float32(math.NaN())
 			}
-			c.run(0, 3, nil, b)
-			c.run(3, 0, nil, nil)
+			for _, c := range []struct {
+				name  string
+				run   func(int, int, []float32, []float32)
+				want  func(z float32) float32
+				bound float64
+			}{
+				{"linear", AddBias, func(z float32) float32 { return z }, 0},
+				{"tanh", AddBiasTanh, Tanh, 2e-7},
+				{"relu", AddBiasReLU, func(z float32) float32 {
+					if z < 0 {
+						return 0
+					}
+					return z
+				}, 0},
+			} {
+				got := slices.Clone(y)
+				c.run(3, cols, got, b)
+				for i := range got {
+					want := c.want(y[i] + b[i%cols])
+					if !(math.Abs(float64(got[i]-want)) <= c.bound) && !(got[i] != got[i] && want != want) {
+						t.Errorf("%s of %d columns: element %d is %v, want %v", c.name, cols, i, got[i], want)
+					}
+				}
+				c.run(0, cols, nil, b)
+			}
 		}
 	})
 }

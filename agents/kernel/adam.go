@@ -27,56 +27,57 @@ func ClipScale(norm, limit float64) float64 {
 	return 1
 }
 
-// AdamStep holds the constants of one step of Adam, common to all tensors.
-type AdamStep struct {
-	LR, Beta1, Beta2, Eps float64
-	T                     uint64  // counts steps from 1
-	Scale                 float64 // factor on the gradient, from ClipScale
-}
-
-// Adam updates the weights w and the moments m and v by the gradient g:
+// Adam holds the constants of the optimiser. Step t, counted from 1, updates the
+// weights w and the moments m and v by the gradient g:
 //
 //	g ← scale·g
 //	m ← β₁·m + (1−β₁)·g
 //	v ← β₂·v + (1−β₂)·g²
 //	w ← w − lr·(m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)
 //
-// All slices have the same length; g is only read.
-//
-// Kingma & Ba, arXiv:1412.6980, algorithm 1: ε stands outside the root.
-func Adam(s AdamStep, w, g, m, v []float32) {
-	length("adam", "g", g, len(w))
-	length("adam", "m", m, len(w))
-	length("adam", "v", v, len(w))
-	if s.T == 0 {
-		panic(fmt.Sprintf("kernel: adam: step %d, want at least 1", s.T))
-	}
-	t := float64(s.T)
-	c := adamConstants{
-		scale: float32(s.Scale),
-		b1:    float32(s.Beta1), c1: float32(1 - s.Beta1),
-		b2: float32(s.Beta2), c2: float32(1 - s.Beta2),
-		lr:   float32(s.LR / (1 - math.Pow(s.Beta1, t))),
-		root: float32(1 / math.Sqrt(1-math.Pow(s.Beta2, t))),
-		eps:  float32(s.Eps),
-	}
-	if vectorAdam(c, w, g, m, v) {
-		return
-	}
-	for i := range w {
-		d := float32(c.scale * g[i])
-		mi := float32(c.b1*m[i]) + float32(c.c1*d)
-		vi := float32(c.b2*v[i]) + float32(c.c2*float32(d*d))
-		m[i], v[i] = mi, vi
-		w[i] -= float32(c.lr*mi) / (float32(sqrt(vi)*c.root) + c.eps)
-	}
-}
+// Kingma & Ba, arXiv:1412.6980, algorithm 1: ε stands outside the root. The
+// factor scale is that of [ClipScale].
+type Adam struct{ LR, Beta1, Beta2, Eps float64 }
 
-// adamConstants are the constants of a step as they enter its equations.
-type adamConstants struct {
+// AdamStep is one step of Adam, the same for all tensors: the constants as they
+// enter its equations.
+type AdamStep struct {
 	scale, b1, c1, b2, c2, eps float32
 	lr                         float32 // lr/(1−β₁ᵗ)
 	root                       float32 // 1/√(1−β₂ᵗ)
+}
+
+// Step prepares step t with a factor on the gradient.
+func (a Adam) Step(t uint64, scale float64) AdamStep {
+	if t == 0 {
+		panic(fmt.Sprintf("kernel: adam: step %d, want at least 1", t))
+	}
+	return AdamStep{
+		scale: float32(scale),
+		b1:    float32(a.Beta1), c1: float32(1 - a.Beta1),
+		b2: float32(a.Beta2), c2: float32(1 - a.Beta2),
+		lr:   float32(a.LR / (1 - math.Pow(a.Beta1, float64(t)))),
+		root: float32(1 / math.Sqrt(1-math.Pow(a.Beta2, float64(t)))),
+		eps:  float32(a.Eps),
+	}
+}
+
+// Update takes the step with one tensor. All slices have the same length; g is
+// only read.
+func (s *AdamStep) Update(w, g, m, v []float32) {
+	length("adam", "g", g, len(w))
+	length("adam", "m", m, len(w))
+	length("adam", "v", v, len(w))
+	if vectorAdam(s, w, g, m, v) {
+		return
+	}
+	for i := range w {
+		d := float32(s.scale * g[i])
+		mi := float32(s.b1*m[i]) + float32(s.c1*d)
+		vi := float32(s.b2*v[i]) + float32(s.c2*float32(d*d))
+		m[i], v[i] = mi, vi
+		w[i] -= float32(s.lr*mi) / (float32(sqrt(vi)*s.root) + s.eps)
+	}
 }
 
 func sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }

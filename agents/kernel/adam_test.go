@@ -11,7 +11,8 @@ import (
 func TestAdamFirstStep(t *testing.T) {
 	every(t, func(t *testing.T) {
 		w, m, v := []float32{1, 1, 1}, make([]float32, 3), make([]float32, 3)
-		Adam(AdamStep{LR: 0.1, Beta1: 0.9, Beta2: 0.999, Eps: 0.5, T: 1, Scale: 1}, w, []float32{2, -0.5, 0}, m, v)
+		s := Adam{LR: 0.1, Beta1: 0.9, Beta2: 0.999, Eps: 0.5}.Step(1, 1)
+		s.Update(w, []float32{2, -0.5, 0}, m, v)
 		for i, want := range []float64{1 - 0.1*2/2.5, 1 + 0.1*0.5/1, 1} {
 			if math.Abs(float64(w[i])-want) > 1e-6 {
 				t.Errorf("weight %d is %v, want %v", i, w[i], want)
@@ -23,7 +24,7 @@ func TestAdamFirstStep(t *testing.T) {
 // 300 steps against the paper's algorithm written out in float64.
 func TestAdamAgainstFloat64(t *testing.T) {
 	every(t, func(t *testing.T) {
-		const n, lr, b1, b2, eps = 10, 3e-3, 0.9, 0.999, 1e-5
+		const n, lr, b1, b2, eps = 37, 3e-3, 0.9, 0.999, 1e-5
 		r := rand.New(rand.NewPCG(9, 9))
 		w := normals(r, n)
 		m, v := make([]float32, n), make([]float32, n)
@@ -48,7 +49,8 @@ func TestAdamAgainstFloat64(t *testing.T) {
 			if math.Sqrt(total) > 2*(1+1e-9) {
 				t.Fatalf("clipped norm is %v, want at most 2", math.Sqrt(total))
 			}
-			Adam(AdamStep{LR: lr, Beta1: b1, Beta2: b2, Eps: eps, T: uint64(step), Scale: scale}, w, g, m, v)
+			s := Adam{LR: lr, Beta1: b1, Beta2: b2, Eps: eps}.Step(uint64(step), scale)
+			s.Update(w, g, m, v)
 		}
 		for i := range w {
 			if math.Abs(float64(w[i])-w64[i]) > 2e-5 {

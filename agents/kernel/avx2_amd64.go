@@ -92,7 +92,12 @@ func biasTanhAVX2(rows int, cols int, y *float32, b *float32)
 //go:noescape
 func biasReLUAVX2(rows int, cols int, y *float32, b *float32)
 
-// adamAVX2 is Adam of n elements.
+// normalizeAVX2 is Normalize of at least one row and column, within ±bound.
+//
+//go:noescape
+func normalizeAVX2(rows int, cols int, x *float32, mean *float32, scale *float32, bound float32, y *float32)
+
+// adamAVX2 is AdamStep.Update of n elements.
 //
 //go:noescape
 func adamAVX2(w *float32, grad *float32, m *float32, v *float32, n int, scale float32, b1 float32, c1 float32, b2 float32, c2 float32, lr float32, root float32, eps float32)
@@ -111,6 +116,11 @@ func sumSquaresAVX2(x *float32, n int) float64
 //
 //go:noescape
 func finiteAVX2(x *float32, n int) bool
+
+// logSoftmaxPairsAVX2 is LogSoftmax of two columns, 4 rows at a time. It returns how many rows are left: fewer, or the first 4 of them have one without a legal element.
+//
+//go:noescape
+func logSoftmaxPairsAVX2(rows int, x *float32, mask *bool, logp *float32, prob *float32) int
 
 // logSoftmaxShortAVX2 is LogSoftmax of at least one row of 1 to 8 columns. It returns how many rows are left, the first of them without a legal element.
 //

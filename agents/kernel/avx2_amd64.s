@@ -1975,44 +1975,44 @@ done109:
 // func biasLinearAVX2(rows int, cols int, y *float32, b *float32)
 // Requires: AVX
 TEXT ·biasLinearAVX2(SB), NOSPLIT, $0-32
-	MOVQ    rows+0(FP), AX
-	MOVQ    cols+8(FP), CX
-	MOVQ    y+16(FP), DX
-	MOVQ    b+24(FP), BX
-	MOVQ    CX, DI
+	MOVQ    y+16(FP), AX
+	MOVQ    b+24(FP), CX
+	MOVQ    rows+0(FP), DX
+	MOVQ    cols+8(FP), BX
+	MOVQ    BX, DI
 	SHLQ    $0x02, DI
-	MOVQ    CX, SI
+	MOVQ    BX, SI
 	ANDQ    $0x00000007, SI
-	SUBQ    SI, CX
-	SHLQ    $0x02, CX
+	SUBQ    SI, BX
+	SHLQ    $0x02, BX
 	MOVQ    SI, R8
 	LEAQ    tails<>+0(SB), R9
-	NEGQ    SI
-	VMOVUPS 32(R9)(SI*4), Y0
+	NEGQ    R8
+	VMOVUPS 32(R9)(R8*4), Y0
 
 row:
-	XORQ SI, SI
+	XORQ R8, R8
 	JMP  more
 
 vector:
-	VMOVUPS (DX)(SI*1), Y1
-	VADDPS  (BX)(SI*1), Y1, Y1
-	VMOVUPS Y1, (DX)(SI*1)
-	ADDQ    $0x00000020, SI
+	VMOVUPS (AX)(R8*1), Y1
+	VADDPS  (CX)(R8*1), Y1, Y1
+	VMOVUPS Y1, (AX)(R8*1)
+	ADDQ    $0x00000020, R8
 
 more:
-	CMPQ       SI, CX
+	CMPQ       R8, BX
 	JLT        vector
-	TESTQ      R8, R8
+	TESTQ      SI, SI
 	JEQ        next
-	VMASKMOVPS (DX)(SI*1), Y0, Y1
-	VMASKMOVPS (BX)(SI*1), Y0, Y2
+	VMASKMOVPS (AX)(R8*1), Y0, Y1
+	VMASKMOVPS (CX)(R8*1), Y0, Y2
 	VADDPS     Y2, Y1, Y1
-	VMASKMOVPS Y1, Y0, (DX)(SI*1)
+	VMASKMOVPS Y1, Y0, (AX)(R8*1)
 
 next:
-	ADDQ DI, DX
-	DECQ AX
+	ADDQ DI, AX
+	DECQ DX
 	JNE  row
 	VZEROUPPER
 	RET
@@ -2020,28 +2020,28 @@ next:
 // func biasTanhAVX2(rows int, cols int, y *float32, b *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·biasTanhAVX2(SB), NOSPLIT, $0-32
-	MOVQ    rows+0(FP), AX
-	MOVQ    cols+8(FP), CX
-	MOVQ    y+16(FP), DX
-	MOVQ    b+24(FP), BX
-	MOVQ    CX, DI
+	MOVQ    y+16(FP), AX
+	MOVQ    b+24(FP), CX
+	MOVQ    rows+0(FP), DX
+	MOVQ    cols+8(FP), BX
+	MOVQ    BX, DI
 	SHLQ    $0x02, DI
-	MOVQ    CX, SI
+	MOVQ    BX, SI
 	ANDQ    $0x00000007, SI
-	SUBQ    SI, CX
-	SHLQ    $0x02, CX
+	SUBQ    SI, BX
+	SHLQ    $0x02, BX
 	MOVQ    SI, R8
 	LEAQ    tails<>+0(SB), R9
-	NEGQ    SI
-	VMOVUPS 32(R9)(SI*4), Y0
+	NEGQ    R8
+	VMOVUPS 32(R9)(R8*4), Y0
 
 row:
-	XORQ SI, SI
+	XORQ R8, R8
 	JMP  more
 
 vector:
-	VMOVUPS      (DX)(SI*1), Y1
-	VADDPS       (BX)(SI*1), Y1, Y1
+	VMOVUPS      (AX)(R8*1), Y1
+	VADDPS       (CX)(R8*1), Y1, Y1
 	VANDPS       constant80000000<>+0(SB), Y1, Y2
 	VANDPS       constant7fffffff<>+0(SB), Y1, Y1
 	VMOVUPS      constant41102ca5<>+0(SB), Y3
@@ -2067,16 +2067,16 @@ vector:
 	VADDPS       constant40000000<>+0(SB), Y4, Y1
 	VDIVPS       Y1, Y4, Y4
 	VORPS        Y2, Y4, Y4
-	VMOVUPS      Y4, (DX)(SI*1)
-	ADDQ         $0x00000020, SI
+	VMOVUPS      Y4, (AX)(R8*1)
+	ADDQ         $0x00000020, R8
 
 more:
-	CMPQ         SI, CX
+	CMPQ         R8, BX
 	JLT          vector
-	TESTQ        R8, R8
+	TESTQ        SI, SI
 	JEQ          next
-	VMASKMOVPS   (DX)(SI*1), Y0, Y1
-	VMASKMOVPS   (BX)(SI*1), Y0, Y2
+	VMASKMOVPS   (AX)(R8*1), Y0, Y1
+	VMASKMOVPS   (CX)(R8*1), Y0, Y2
 	VADDPS       Y2, Y1, Y1
 	VANDPS       constant80000000<>+0(SB), Y1, Y2
 	VANDPS       constant7fffffff<>+0(SB), Y1, Y1
@@ -2103,11 +2103,11 @@ more:
 	VADDPS       constant40000000<>+0(SB), Y4, Y1
 	VDIVPS       Y1, Y4, Y4
 	VORPS        Y2, Y4, Y4
-	VMASKMOVPS   Y4, Y0, (DX)(SI*1)
+	VMASKMOVPS   Y4, Y0, (AX)(R8*1)
 
 next:
-	ADDQ DI, DX
-	DECQ AX
+	ADDQ DI, AX
+	DECQ DX
 	JNE  row
 	VZEROUPPER
 	RET
@@ -2139,48 +2139,108 @@ GLOBL constant80000000<>(SB), RODATA|NOPTR, $32
 // func biasReLUAVX2(rows int, cols int, y *float32, b *float32)
 // Requires: AVX
 TEXT ·biasReLUAVX2(SB), NOSPLIT, $0-32
-	MOVQ    rows+0(FP), AX
-	MOVQ    cols+8(FP), CX
-	MOVQ    y+16(FP), DX
-	MOVQ    b+24(FP), BX
-	MOVQ    CX, DI
+	MOVQ    y+16(FP), AX
+	MOVQ    b+24(FP), CX
+	MOVQ    rows+0(FP), DX
+	MOVQ    cols+8(FP), BX
+	MOVQ    BX, DI
 	SHLQ    $0x02, DI
-	MOVQ    CX, SI
+	MOVQ    BX, SI
 	ANDQ    $0x00000007, SI
-	SUBQ    SI, CX
-	SHLQ    $0x02, CX
+	SUBQ    SI, BX
+	SHLQ    $0x02, BX
 	MOVQ    SI, R8
 	LEAQ    tails<>+0(SB), R9
-	NEGQ    SI
-	VMOVUPS 32(R9)(SI*4), Y0
+	NEGQ    R8
+	VMOVUPS 32(R9)(R8*4), Y0
 
 row:
-	XORQ SI, SI
+	XORQ R8, R8
 	JMP  more
 
 vector:
-	VMOVUPS (DX)(SI*1), Y1
-	VADDPS  (BX)(SI*1), Y1, Y1
+	VMOVUPS (AX)(R8*1), Y1
+	VADDPS  (CX)(R8*1), Y1, Y1
 	VMOVUPS constant00000000<>+0(SB), Y2
 	VMAXPS  Y1, Y2, Y1
-	VMOVUPS Y1, (DX)(SI*1)
-	ADDQ    $0x00000020, SI
+	VMOVUPS Y1, (AX)(R8*1)
+	ADDQ    $0x00000020, R8
 
 more:
-	CMPQ       SI, CX
+	CMPQ       R8, BX
 	JLT        vector
-	TESTQ      R8, R8
+	TESTQ      SI, SI
 	JEQ        next
-	VMASKMOVPS (DX)(SI*1), Y0, Y1
-	VMASKMOVPS (BX)(SI*1), Y0, Y2
+	VMASKMOVPS (AX)(R8*1), Y0, Y1
+	VMASKMOVPS (CX)(R8*1), Y0, Y2
 	VADDPS     Y2, Y1, Y1
 	VMOVUPS    constant00000000<>+0(SB), Y2
 	VMAXPS     Y1, Y2, Y1
-	VMASKMOVPS Y1, Y0, (DX)(SI*1)
+	VMASKMOVPS Y1, Y0, (AX)(R8*1)
 
 next:
-	ADDQ DI, DX
-	DECQ AX
+	ADDQ DI, AX
+	DECQ DX
+	JNE  row
+	VZEROUPPER
+	RET
+
+// func normalizeAVX2(rows int, cols int, x *float32, mean *float32, scale *float32, bound float32, y *float32)
+// Requires: AVX
+TEXT ·normalizeAVX2(SB), NOSPLIT, $0-56
+	MOVQ         x+16(FP), AX
+	MOVQ         mean+24(FP), CX
+	MOVQ         scale+32(FP), DX
+	MOVQ         y+48(FP), BX
+	VBROADCASTSS bound+40(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	MOVQ         rows+0(FP), SI
+	MOVQ         cols+8(FP), DI
+	MOVQ         DI, R9
+	SHLQ         $0x02, R9
+	MOVQ         DI, R8
+	ANDQ         $0x00000007, R8
+	SUBQ         R8, DI
+	SHLQ         $0x02, DI
+	MOVQ         R8, R10
+	LEAQ         tails<>+0(SB), R11
+	NEGQ         R10
+	VMOVUPS      32(R11)(R10*4), Y2
+
+row:
+	XORQ R10, R10
+	JMP  more
+
+vector:
+	VMOVUPS (AX)(R10*1), Y3
+	VMOVUPS (CX)(R10*1), Y4
+	VSUBPS  Y4, Y3, Y3
+	VMOVUPS (DX)(R10*1), Y4
+	VMULPS  Y4, Y3, Y3
+	VMINPS  Y3, Y0, Y3
+	VMAXPS  Y3, Y1, Y3
+	VMOVUPS Y3, (BX)(R10*1)
+	ADDQ    $0x00000020, R10
+
+more:
+	CMPQ       R10, DI
+	JLT        vector
+	TESTQ      R8, R8
+	JEQ        next
+	VMASKMOVPS (AX)(R10*1), Y2, Y3
+	VMASKMOVPS (CX)(R10*1), Y2, Y4
+	VSUBPS     Y4, Y3, Y3
+	VMASKMOVPS (DX)(R10*1), Y2, Y4
+	VMULPS     Y4, Y3, Y3
+	VMINPS     Y3, Y0, Y3
+	VMAXPS     Y3, Y1, Y3
+	VMASKMOVPS Y3, Y2, (BX)(R10*1)
+
+next:
+	ADDQ R9, AX
+	ADDQ R9, BX
+	DECQ SI
 	JNE  row
 	VZEROUPPER
 	RET
@@ -2338,7 +2398,7 @@ done116:
 	RET
 
 // func sumSquaresAVX2(x *float32, n int) float64
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3
 TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-24
 	MOVQ   x+0(FP), AX
 	VXORPS Y0, Y0, Y0
@@ -2378,7 +2438,7 @@ done121:
 	VADDPD       X0, X1, X1
 	VUNPCKHPD    X1, X1, X0
 	VADDSD       X0, X1, X1
-	MOVSD        X1, ret+16(FP)
+	VMOVSD       X1, ret+16(FP)
 	VZEROUPPER
 	RET
 
@@ -2417,6 +2477,134 @@ done124:
 	VZEROUPPER
 	RET
 
+// func logSoftmaxPairsAVX2(rows int, x *float32, mask *bool, logp *float32, prob *float32) int
+// Requires: AVX, AVX2, FMA3
+TEXT ·logSoftmaxPairsAVX2(SB), NOSPLIT, $0-48
+	MOVQ    rows+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    mask+16(FP), DX
+	MOVQ    logp+24(FP), BX
+	MOVQ    prob+32(FP), SI
+	MOVQ    $0x00000008, DI
+	LEAQ    tails<>+0(SB), R8
+	NEGQ    DI
+	VMOVUPS 32(R8)(DI*4), Y0
+	XORQ    DI, DI
+
+group:
+	CMPQ      AX, $0x00000004
+	JLT       few
+	VMOVUPS   Y0, Y1
+	TESTQ     DX, DX
+	JEQ       all125
+	MOVQ      DI, R8
+	SHRQ      $0x02, R8
+	VPMOVZXBD (DX)(R8*1), Y1
+	VXORPS    Y2, Y2, Y2
+	VPCMPGTD  Y2, Y1, Y1
+
+all125:
+	VMASKMOVPS   (CX)(DI*1), Y1, Y2
+	VSUBPS       Y2, Y2, Y3
+	VMOVUPS      constantff800000<>+0(SB), Y4
+	VBLENDVPS    Y1, Y2, Y4, Y4
+	VMOVUPS      Y4, Y1
+	VPERMILPS    $0xb1, Y1, Y2
+	VMAXPS       Y2, Y1, Y1
+	VPERMILPS    $0xb1, Y3, Y2
+	VORPS        Y2, Y3, Y3
+	VORPS        Y3, Y1, Y1
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VBLENDVPS    Y2, constant7fc00000<>+0(SB), Y1, Y1
+	VPCMPEQD     constantff800000<>+0(SB), Y1, Y2
+	VPTEST       Y2, Y2
+	JNE          few
+	VSUBPS       Y1, Y4, Y4
+	VMOVUPS      Y4, Y1
+	VMOVUPS      constantc2d00000<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      constant42b20000<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      constant4b400000<>+0(SB), Y2
+	VFMADD231PS  constant3fb8aa3b<>+0(SB), Y1, Y2
+	VSUBPS       constant4b400000<>+0(SB), Y2, Y3
+	VFNMADD231PS constant3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS constantb95e8083<>+0(SB), Y3, Y1
+	VMOVUPS      constant3950befd<>+0(SB), Y3
+	VFMADD213PS  constant3ab6a18c<>+0(SB), Y1, Y3
+	VFMADD213PS  constant3c088856<>+0(SB), Y1, Y3
+	VFMADD213PS  constant3d2aaa75<>+0(SB), Y1, Y3
+	VFMADD213PS  constant3e2aaaab<>+0(SB), Y1, Y3
+	VFMADD213PS  constant3f000000<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y5
+	VFMADD213PS  Y1, Y5, Y3
+	VADDPS       constant3f800000<>+0(SB), Y3, Y3
+	VPSUBD       constant4b400000<>+0(SB), Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       constant3f800000<>+0(SB), Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       constant3f800000<>+0(SB), Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, Y1
+	VPERMILPS    $0xb1, Y1, Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      constant3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y2
+	VCMPPS       $0x01, constant00800000<>+0(SB), Y1, Y6
+	VMULPS       constant4b000000<>+0(SB), Y1, Y7
+	VBLENDVPS    Y6, Y7, Y1, Y7
+	VPSUBD       constant3f400000<>+0(SB), Y7, Y7
+	VPSRAD       $0x17, Y7, Y5
+	VCVTDQ2PS    Y5, Y5
+	VANDPS       constant41b80000<>+0(SB), Y6, Y6
+	VSUBPS       Y6, Y5, Y5
+	VANDPS       constant007fffff<>+0(SB), Y7, Y6
+	VPADDD       constant3f400000<>+0(SB), Y6, Y6
+	VSUBPS       constant3f800000<>+0(SB), Y6, Y6
+	VMOVUPS      constant3d38b701<>+0(SB), Y7
+	VFMADD213PS  constantbdc87083<>+0(SB), Y6, Y7
+	VFMADD213PS  constant3deffe4f<>+0(SB), Y6, Y7
+	VFMADD213PS  constantbe0132e3<>+0(SB), Y6, Y7
+	VFMADD213PS  constant3e120cb9<>+0(SB), Y6, Y7
+	VFMADD213PS  constantbe2a9d01<>+0(SB), Y6, Y7
+	VFMADD213PS  constant3e4ccd98<>+0(SB), Y6, Y7
+	VFMADD213PS  constantbe800011<>+0(SB), Y6, Y7
+	VFMADD213PS  constant3eaaaaaa<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y6, Y8
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y8, Y7, Y7
+	VFMADD231PS  constantb95e8083<>+0(SB), Y5, Y7
+	VFMADD231PS  constantbf000000<>+0(SB), Y8, Y7
+	VADDPS       Y6, Y7, Y7
+	VFMADD231PS  constant3f318000<>+0(SB), Y5, Y7
+	VCMPPS       $0x00, constant00000000<>+0(SB), Y1, Y5
+	VBLENDVPS    Y5, constantff800000<>+0(SB), Y7, Y7
+	VCMPPS       $0x00, constant7f800000<>+0(SB), Y1, Y5
+	VBLENDVPS    Y5, Y1, Y7, Y7
+	VCMPPS       $0x19, constant00000000<>+0(SB), Y1, Y5
+	VORPS        Y5, Y7, Y7
+	VSUBPS       Y7, Y4, Y4
+	VMOVUPS      Y4, (BX)(DI*1)
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, (SI)(DI*1)
+	ADDQ         $0x00000020, DI
+	SUBQ         $0x00000004, AX
+	JMP          group
+
+few:
+	MOVQ AX, ret+40(FP)
+	VZEROUPPER
+	RET
+
+DATA constant7fc00000<>+0(SB)/8, $0x7fc000007fc00000
+DATA constant7fc00000<>+8(SB)/8, $0x7fc000007fc00000
+DATA constant7fc00000<>+16(SB)/8, $0x7fc000007fc00000
+DATA constant7fc00000<>+24(SB)/8, $0x7fc000007fc00000
+GLOBL constant7fc00000<>(SB), RODATA|NOPTR, $32
+
 // func logSoftmaxShortAVX2(rows int, cols int, x *float32, mask *bool, logp *float32, prob *float32) int
 // Requires: AVX, AVX2, FMA3
 TEXT ·logSoftmaxShortAVX2(SB), NOSPLIT, $0-56
@@ -2435,35 +2623,35 @@ row:
 	XORQ    R8, R8
 	VMOVUPS Y0, Y1
 	TESTQ   BX, BX
-	JEQ     all125
+	JEQ     all126
 	MOVQ    R8, R9
 	SHRQ    $0x02, R9
 	ADDQ    BX, R9
 	XORQ    R10, R10
 	MOVQ    CX, R12
 
-byte126:
+byte127:
 	SHLQ      $0x08, R10
 	MOVBLZX   -1(R9)(R12*1), R11
 	ORQ       R11, R10
 	DECQ      R12
-	JNE       byte126
+	JNE       byte127
 	VMOVQ     R10, X1
 	VPMOVZXBD X1, Y1
 	VXORPS    Y2, Y2, Y2
 	VPCMPGTD  Y2, Y1, Y1
 
-all125:
+all126:
 	VMASKMOVPS (DX)(R8*1), Y1, Y2
 	VSUBPS     Y2, Y2, Y3
 	VMOVUPS    constantff800000<>+0(SB), Y4
 	VBLENDVPS  Y1, Y2, Y4, Y4
 	VMOVUPS    Y4, Y1
 	VPTEST     Y3, Y3
-	JEQ        finite127
+	JEQ        finite128
 	VMOVUPS    constant7fc00000<>+0(SB), Y1
 
-finite127:
+finite128:
 	VPERM2F128   $0x01, Y1, Y1, Y2
 	VMAXPS       Y2, Y1, Y1
 	VPERMILPS    $0x4e, Y1, Y2
@@ -2566,12 +2754,6 @@ none:
 	VZEROUPPER
 	RET
 
-DATA constant7fc00000<>+0(SB)/8, $0x7fc000007fc00000
-DATA constant7fc00000<>+8(SB)/8, $0x7fc000007fc00000
-DATA constant7fc00000<>+16(SB)/8, $0x7fc000007fc00000
-DATA constant7fc00000<>+24(SB)/8, $0x7fc000007fc00000
-GLOBL constant7fc00000<>(SB), RODATA|NOPTR, $32
-
 // func logSoftmaxLongAVX2(rows int, cols int, x *float32, mask *bool, logp *float32, prob *float32) int
 // Requires: AVX, AVX2, FMA3
 TEXT ·logSoftmaxLongAVX2(SB), NOSPLIT, $0-56
@@ -2600,49 +2782,15 @@ row:
 	SHLQ    $0x02, R10
 	XORQ    R8, R8
 
-vector128:
+vector129:
 	CMPQ      R8, R10
-	JGE       last129
+	JGE       last130
 	VMOVUPS   Y0, Y4
 	TESTQ     BX, BX
-	JEQ       all131
+	JEQ       all132
 	MOVQ      R8, R11
 	SHRQ      $0x02, R11
 	VPMOVZXBD (BX)(R11*1), Y4
-	VXORPS    Y5, Y5, Y5
-	VPCMPGTD  Y5, Y4, Y4
-
-all131:
-	VMASKMOVPS (DX)(R8*1), Y4, Y5
-	VSUBPS     Y5, Y5, Y6
-	VORPS      Y6, Y3, Y3
-	VMOVUPS    constantff800000<>+0(SB), Y6
-	VBLENDVPS  Y4, Y5, Y6, Y6
-	VMAXPS     Y6, Y2, Y2
-	VMASKMOVPS Y6, Y0, (SI)(R8*1)
-	ADDQ       $0x00000020, R8
-	JMP        vector128
-
-last129:
-	TESTQ   R9, R9
-	JEQ     done130
-	VMOVUPS Y1, Y4
-	TESTQ   BX, BX
-	JEQ     all132
-	MOVQ    R8, R10
-	SHRQ    $0x02, R10
-	ADDQ    BX, R10
-	XORQ    R11, R11
-	MOVQ    R9, R13
-
-byte133:
-	SHLQ      $0x08, R11
-	MOVBLZX   -1(R10)(R13*1), R12
-	ORQ       R12, R11
-	DECQ      R13
-	JNE       byte133
-	VMOVQ     R11, X4
-	VPMOVZXBD X4, Y4
 	VXORPS    Y5, Y5, Y5
 	VPCMPGTD  Y5, Y4, Y4
 
@@ -2653,14 +2801,48 @@ all132:
 	VMOVUPS    constantff800000<>+0(SB), Y6
 	VBLENDVPS  Y4, Y5, Y6, Y6
 	VMAXPS     Y6, Y2, Y2
+	VMASKMOVPS Y6, Y0, (SI)(R8*1)
+	ADDQ       $0x00000020, R8
+	JMP        vector129
+
+last130:
+	TESTQ   R9, R9
+	JEQ     done131
+	VMOVUPS Y1, Y4
+	TESTQ   BX, BX
+	JEQ     all133
+	MOVQ    R8, R10
+	SHRQ    $0x02, R10
+	ADDQ    BX, R10
+	XORQ    R11, R11
+	MOVQ    R9, R13
+
+byte134:
+	SHLQ      $0x08, R11
+	MOVBLZX   -1(R10)(R13*1), R12
+	ORQ       R12, R11
+	DECQ      R13
+	JNE       byte134
+	VMOVQ     R11, X4
+	VPMOVZXBD X4, Y4
+	VXORPS    Y5, Y5, Y5
+	VPCMPGTD  Y5, Y4, Y4
+
+all133:
+	VMASKMOVPS (DX)(R8*1), Y4, Y5
+	VSUBPS     Y5, Y5, Y6
+	VORPS      Y6, Y3, Y3
+	VMOVUPS    constantff800000<>+0(SB), Y6
+	VBLENDVPS  Y4, Y5, Y6, Y6
+	VMAXPS     Y6, Y2, Y2
 	VMASKMOVPS Y6, Y1, (SI)(R8*1)
 
-done130:
+done131:
 	VPTEST  Y3, Y3
-	JEQ     finite134
+	JEQ     finite135
 	VMOVUPS constant7fc00000<>+0(SB), Y2
 
-finite134:
+finite135:
 	VPERM2F128 $0x01, Y2, Y2, Y3
 	VMAXPS     Y3, Y2, Y2
 	VPERMILPS  $0x4e, Y2, Y3
@@ -2676,9 +2858,9 @@ finite134:
 	SHLQ       $0x02, R10
 	XORQ       R8, R8
 
-vector135:
+vector136:
 	CMPQ         R8, R10
-	JGE          last136
+	JGE          last137
 	VMASKMOVPS   (SI)(R8*1), Y0, Y4
 	VMOVUPS      constantff800000<>+0(SB), Y5
 	VBLENDVPS    Y0, Y4, Y5, Y5
@@ -2713,11 +2895,11 @@ vector135:
 	VMASKMOVPS   Y6, Y0, (DI)(R8*1)
 	VADDPS       Y6, Y3, Y3
 	ADDQ         $0x00000020, R8
-	JMP          vector135
+	JMP          vector136
 
-last136:
+last137:
 	TESTQ        R9, R9
-	JEQ          done137
+	JEQ          done138
 	VMASKMOVPS   (SI)(R8*1), Y1, Y4
 	VMOVUPS      constantff800000<>+0(SB), Y5
 	VBLENDVPS    Y1, Y4, Y5, Y5
@@ -2752,7 +2934,7 @@ last136:
 	VMASKMOVPS   Y6, Y1, (DI)(R8*1)
 	VADDPS       Y6, Y3, Y3
 
-done137:
+done138:
 	VPERM2F128  $0x01, Y3, Y3, Y4
 	VADDPS      Y4, Y3, Y3
 	VPERMILPS   $0x4e, Y3, Y4
@@ -2799,9 +2981,9 @@ done137:
 	SHLQ        $0x02, R10
 	XORQ        R8, R8
 
-vector138:
+vector139:
 	CMPQ       R8, R10
-	JGE        last139
+	JGE        last140
 	VMASKMOVPS (SI)(R8*1), Y0, Y3
 	VMASKMOVPS (DI)(R8*1), Y0, Y5
 	VSUBPS     Y2, Y3, Y3
@@ -2810,11 +2992,11 @@ vector138:
 	VMULPS     Y4, Y5, Y5
 	VMASKMOVPS Y5, Y0, (DI)(R8*1)
 	ADDQ       $0x00000020, R8
-	JMP        vector138
+	JMP        vector139
 
-last139:
+last140:
 	TESTQ      R9, R9
-	JEQ        done140
+	JEQ        done141
 	VMASKMOVPS (SI)(R8*1), Y1, Y3
 	VMASKMOVPS (DI)(R8*1), Y1, Y5
 	VSUBPS     Y2, Y3, Y3
@@ -2823,7 +3005,7 @@ last139:
 	VMULPS     Y4, Y5, Y5
 	VMASKMOVPS Y5, Y1, (DI)(R8*1)
 
-done140:
+done141:
 	MOVQ  CX, R8
 	SHLQ  $0x02, R8
 	ADDQ  R8, DX

@@ -82,7 +82,12 @@ func biasTanhAVX512(rows int, cols int, y *float32, b *float32)
 //go:noescape
 func biasReLUAVX512(rows int, cols int, y *float32, b *float32)
 
-// adamAVX512 is Adam of n elements.
+// normalizeAVX512 is Normalize of at least one row and column, within ±bound.
+//
+//go:noescape
+func normalizeAVX512(rows int, cols int, x *float32, mean *float32, scale *float32, bound float32, y *float32)
+
+// adamAVX512 is AdamStep.Update of n elements.
 //
 //go:noescape
 func adamAVX512(w *float32, grad *float32, m *float32, v *float32, n int, scale float32, b1 float32, c1 float32, b2 float32, c2 float32, lr float32, root float32, eps float32)
@@ -101,6 +106,11 @@ func sumSquaresAVX512(x *float32, n int) float64
 //
 //go:noescape
 func finiteAVX512(x *float32, n int) bool
+
+// logSoftmaxPairsAVX512 is LogSoftmax of two columns, 8 rows at a time. It returns how many rows are left: fewer, or the first 8 of them have one without a legal element.
+//
+//go:noescape
+func logSoftmaxPairsAVX512(rows int, x *float32, mask *bool, logp *float32, prob *float32) int
 
 // logSoftmaxShortAVX512 is LogSoftmax of at least one row of 1 to 16 columns. It returns how many rows are left, the first of them without a legal element.
 //

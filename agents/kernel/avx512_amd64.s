@@ -2666,44 +2666,44 @@ done133:
 // func biasLinearAVX512(rows int, cols int, y *float32, b *float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·biasLinearAVX512(SB), NOSPLIT, $0-32
-	MOVQ  rows+0(FP), AX
-	MOVQ  cols+8(FP), CX
-	MOVQ  y+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  CX, DI
+	MOVQ  y+16(FP), AX
+	MOVQ  b+24(FP), CX
+	MOVQ  rows+0(FP), DX
+	MOVQ  cols+8(FP), BX
+	MOVQ  BX, DI
 	SHLQ  $0x02, DI
-	MOVQ  CX, SI
+	MOVQ  BX, SI
 	ANDQ  $0x0000000f, SI
-	SUBQ  SI, CX
-	SHLQ  $0x02, CX
+	SUBQ  SI, BX
+	SHLQ  $0x02, BX
 	MOVQ  SI, R8
 	MOVL  $0xffffffff, R9
-	BZHIL SI, R9, R9
+	BZHIL R8, R9, R9
 	KMOVW R9, K1
 
 row:
-	XORQ SI, SI
+	XORQ R8, R8
 	JMP  more
 
 vector:
-	VMOVUPS (DX)(SI*1), Z0
-	VADDPS  (BX)(SI*1), Z0, Z0
-	VMOVUPS Z0, (DX)(SI*1)
-	ADDQ    $0x00000040, SI
+	VMOVUPS (AX)(R8*1), Z0
+	VADDPS  (CX)(R8*1), Z0, Z0
+	VMOVUPS Z0, (AX)(R8*1)
+	ADDQ    $0x00000040, R8
 
 more:
-	CMPQ      SI, CX
+	CMPQ      R8, BX
 	JLT       vector
-	TESTQ     R8, R8
+	TESTQ     SI, SI
 	JEQ       next
-	VMOVUPS.Z (DX)(SI*1), K1, Z0
-	VMOVUPS.Z (BX)(SI*1), K1, Z1
+	VMOVUPS.Z (AX)(R8*1), K1, Z0
+	VMOVUPS.Z (CX)(R8*1), K1, Z1
 	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K1, (DX)(SI*1)
+	VMOVUPS   Z0, K1, (AX)(R8*1)
 
 next:
-	ADDQ DI, DX
-	DECQ AX
+	ADDQ DI, AX
+	DECQ DX
 	JNE  row
 	VZEROUPPER
 	RET
@@ -2741,28 +2741,28 @@ TEXT ·biasTanhAVX512(SB), NOSPLIT, $0-32
 	VPBROADCASTD AX, Z13
 	MOVL         $0x80000000, AX
 	VPBROADCASTD AX, Z14
-	MOVQ         rows+0(FP), AX
-	MOVQ         cols+8(FP), CX
-	MOVQ         y+16(FP), DX
-	MOVQ         b+24(FP), BX
-	MOVQ         CX, DI
+	MOVQ         y+16(FP), AX
+	MOVQ         b+24(FP), CX
+	MOVQ         rows+0(FP), DX
+	MOVQ         cols+8(FP), BX
+	MOVQ         BX, DI
 	SHLQ         $0x02, DI
-	MOVQ         CX, SI
+	MOVQ         BX, SI
 	ANDQ         $0x0000000f, SI
-	SUBQ         SI, CX
-	SHLQ         $0x02, CX
+	SUBQ         SI, BX
+	SHLQ         $0x02, BX
 	MOVQ         SI, R8
 	MOVL         $0xffffffff, R9
-	BZHIL        SI, R9, R9
+	BZHIL        R8, R9, R9
 	KMOVW        R9, K1
 
 row:
-	XORQ SI, SI
+	XORQ R8, R8
 	JMP  more
 
 vector:
-	VMOVUPS      (DX)(SI*1), Z15
-	VADDPS       (BX)(SI*1), Z15, Z15
+	VMOVUPS      (AX)(R8*1), Z15
+	VADDPS       (CX)(R8*1), Z15, Z15
 	VANDPS       Z14, Z15, Z16
 	VANDPS       Z13, Z15, Z15
 	VMINPS       Z15, Z6, Z15
@@ -2787,16 +2787,16 @@ vector:
 	VADDPS       Z5, Z18, Z15
 	VDIVPS       Z15, Z18, Z18
 	VORPS        Z16, Z18, Z18
-	VMOVUPS      Z18, (DX)(SI*1)
-	ADDQ         $0x00000040, SI
+	VMOVUPS      Z18, (AX)(R8*1)
+	ADDQ         $0x00000040, R8
 
 more:
-	CMPQ         SI, CX
+	CMPQ         R8, BX
 	JLT          vector
-	TESTQ        R8, R8
+	TESTQ        SI, SI
 	JEQ          next
-	VMOVUPS.Z    (DX)(SI*1), K1, Z15
-	VMOVUPS.Z    (BX)(SI*1), K1, Z16
+	VMOVUPS.Z    (AX)(R8*1), K1, Z15
+	VMOVUPS.Z    (CX)(R8*1), K1, Z16
 	VADDPS       Z16, Z15, Z15
 	VANDPS       Z14, Z15, Z16
 	VANDPS       Z13, Z15, Z15
@@ -2822,11 +2822,11 @@ more:
 	VADDPS       Z5, Z18, Z15
 	VDIVPS       Z15, Z18, Z18
 	VORPS        Z16, Z18, Z18
-	VMOVUPS      Z18, K1, (DX)(SI*1)
+	VMOVUPS      Z18, K1, (AX)(R8*1)
 
 next:
-	ADDQ DI, DX
-	DECQ AX
+	ADDQ DI, AX
+	DECQ DX
 	JNE  row
 	VZEROUPPER
 	RET
@@ -2836,46 +2836,106 @@ next:
 TEXT ·biasReLUAVX512(SB), NOSPLIT, $0-32
 	MOVL         $0x00000000, AX
 	VPBROADCASTD AX, Z0
-	MOVQ         rows+0(FP), AX
-	MOVQ         cols+8(FP), CX
-	MOVQ         y+16(FP), DX
-	MOVQ         b+24(FP), BX
-	MOVQ         CX, DI
+	MOVQ         y+16(FP), AX
+	MOVQ         b+24(FP), CX
+	MOVQ         rows+0(FP), DX
+	MOVQ         cols+8(FP), BX
+	MOVQ         BX, DI
 	SHLQ         $0x02, DI
-	MOVQ         CX, SI
+	MOVQ         BX, SI
 	ANDQ         $0x0000000f, SI
-	SUBQ         SI, CX
-	SHLQ         $0x02, CX
+	SUBQ         SI, BX
+	SHLQ         $0x02, BX
 	MOVQ         SI, R8
 	MOVL         $0xffffffff, R9
-	BZHIL        SI, R9, R9
+	BZHIL        R8, R9, R9
 	KMOVW        R9, K1
 
 row:
-	XORQ SI, SI
+	XORQ R8, R8
 	JMP  more
 
 vector:
-	VMOVUPS (DX)(SI*1), Z1
-	VADDPS  (BX)(SI*1), Z1, Z1
+	VMOVUPS (AX)(R8*1), Z1
+	VADDPS  (CX)(R8*1), Z1, Z1
 	VMAXPS  Z1, Z0, Z1
-	VMOVUPS Z1, (DX)(SI*1)
-	ADDQ    $0x00000040, SI
+	VMOVUPS Z1, (AX)(R8*1)
+	ADDQ    $0x00000040, R8
 
 more:
-	CMPQ      SI, CX
+	CMPQ      R8, BX
+	JLT       vector
+	TESTQ     SI, SI
+	JEQ       next
+	VMOVUPS.Z (AX)(R8*1), K1, Z1
+	VMOVUPS.Z (CX)(R8*1), K1, Z2
+	VADDPS    Z2, Z1, Z1
+	VMAXPS    Z1, Z0, Z1
+	VMOVUPS   Z1, K1, (AX)(R8*1)
+
+next:
+	ADDQ DI, AX
+	DECQ DX
+	JNE  row
+	VZEROUPPER
+	RET
+
+// func normalizeAVX512(rows int, cols int, x *float32, mean *float32, scale *float32, bound float32, y *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·normalizeAVX512(SB), NOSPLIT, $0-56
+	MOVQ         x+16(FP), AX
+	MOVQ         mean+24(FP), CX
+	MOVQ         scale+32(FP), DX
+	MOVQ         y+48(FP), BX
+	VBROADCASTSS bound+40(FP), Z0
+	VPXORD       Z1, Z1, Z1
+	VSUBPS       Z0, Z1, Z1
+	MOVQ         rows+0(FP), SI
+	MOVQ         cols+8(FP), DI
+	MOVQ         DI, R9
+	SHLQ         $0x02, R9
+	MOVQ         DI, R8
+	ANDQ         $0x0000000f, R8
+	SUBQ         R8, DI
+	SHLQ         $0x02, DI
+	MOVQ         R8, R10
+	MOVL         $0xffffffff, R11
+	BZHIL        R10, R11, R11
+	KMOVW        R11, K1
+
+row:
+	XORQ R10, R10
+	JMP  more
+
+vector:
+	VMOVUPS (AX)(R10*1), Z2
+	VMOVUPS (CX)(R10*1), Z3
+	VSUBPS  Z3, Z2, Z2
+	VMOVUPS (DX)(R10*1), Z3
+	VMULPS  Z3, Z2, Z2
+	VMINPS  Z2, Z0, Z2
+	VMAXPS  Z2, Z1, Z2
+	VMOVUPS Z2, (BX)(R10*1)
+	ADDQ    $0x00000040, R10
+
+more:
+	CMPQ      R10, DI
 	JLT       vector
 	TESTQ     R8, R8
 	JEQ       next
-	VMOVUPS.Z (DX)(SI*1), K1, Z1
-	VMOVUPS.Z (BX)(SI*1), K1, Z2
-	VADDPS    Z2, Z1, Z1
-	VMAXPS    Z1, Z0, Z1
-	VMOVUPS   Z1, K1, (DX)(SI*1)
+	VMOVUPS.Z (AX)(R10*1), K1, Z2
+	VMOVUPS.Z (CX)(R10*1), K1, Z3
+	VSUBPS    Z3, Z2, Z2
+	VMOVUPS.Z (DX)(R10*1), K1, Z3
+	VMULPS    Z3, Z2, Z2
+	VMINPS    Z2, Z0, Z2
+	VMAXPS    Z2, Z1, Z2
+	VMOVUPS   Z2, K1, (BX)(R10*1)
 
 next:
-	ADDQ DI, DX
-	DECQ AX
+	ADDQ R9, AX
+	ADDQ R9, BX
+	DECQ SI
 	JNE  row
 	VZEROUPPER
 	RET
@@ -3033,7 +3093,7 @@ done140:
 	RET
 
 // func sumSquaresAVX512(x *float32, n int) float64
-// Requires: AVX, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX512F, BMI2
 TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-24
 	MOVQ   x+0(FP), AX
 	VPXORD Z0, Z0, Z0
@@ -3075,7 +3135,7 @@ done145:
 	VADDPD        X1, X0, X0
 	VUNPCKHPD     X0, X0, X1
 	VADDSD        X1, X0, X0
-	MOVSD         X0, ret+16(FP)
+	VMOVSD        X0, ret+16(FP)
 	VZEROUPPER
 	RET
 
@@ -3115,9 +3175,9 @@ done148:
 	VZEROUPPER
 	RET
 
-// func logSoftmaxShortAVX512(rows int, cols int, x *float32, mask *bool, logp *float32, prob *float32) int
-// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
-TEXT ·logSoftmaxShortAVX512(SB), NOSPLIT, $0-56
+// func logSoftmaxPairsAVX512(rows int, x *float32, mask *bool, logp *float32, prob *float32) int
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·logSoftmaxPairsAVX512(SB), NOSPLIT, $0-48
 	MOVL         $0x3fb8aa3b, AX
 	VPBROADCASTD AX, Z0
 	MOVL         $0x4b400000, AX
@@ -3155,49 +3215,43 @@ TEXT ·logSoftmaxShortAVX512(SB), NOSPLIT, $0-56
 	MOVL         $0x7fc00000, AX
 	VPBROADCASTD AX, Z17
 	MOVQ         rows+0(FP), AX
-	MOVQ         cols+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         mask+24(FP), BX
-	MOVQ         logp+32(FP), SI
-	MOVQ         prob+40(FP), DI
-	MOVQ         CX, R8
-	MOVL         $0xffffffff, R9
-	BZHIL        R8, R9, R9
-	KMOVW        R9, K1
+	MOVQ         x+8(FP), CX
+	MOVQ         mask+16(FP), DX
+	MOVQ         logp+24(FP), BX
+	MOVQ         prob+32(FP), SI
+	MOVQ         $0x00000010, DI
+	MOVL         $0xffffffff, R8
+	BZHIL        DI, R8, R8
+	KMOVW        R8, K1
+	XORQ         DI, DI
 
-row:
-	XORQ       R8, R8
+group:
+	CMPQ       AX, $0x00000008
+	JLT        few
 	KMOVW      K1, K2
-	TESTQ      BX, BX
+	TESTQ      DX, DX
 	JEQ        all149
-	MOVQ       R8, R9
-	SHRQ       $0x02, R9
-	VMOVDQU8.Z (BX)(R9*1), K2, X18
+	MOVQ       DI, R8
+	SHRQ       $0x02, R8
+	VMOVDQU8.Z (DX)(R8*1), K2, X18
 	VPTESTMB   X18, X18, K2
 
 all149:
-	VMOVUPS.Z (DX)(R8*1), K2, Z18
-	VSUBPS    Z18, Z18, Z19
-	VMOVUPS   Z16, Z20
-	VMOVUPS   Z18, K2, Z20
-	VMOVUPS   Z20, Z18
-	VPTESTMD  Z19, Z19, K2
-	KORTESTW  K2, K2
-	JEQ       finite150
-	VMOVUPS   Z17, Z18
-
-finite150:
-	VSHUFF64X2   $0x4e, Z18, Z18, Z19
-	VMAXPS       Z19, Z18, Z18
-	VSHUFF64X2   $0xb1, Z18, Z18, Z19
-	VMAXPS       Z19, Z18, Z18
-	VPERMILPS    $0x4e, Z18, Z19
-	VMAXPS       Z19, Z18, Z18
-	VPERMILPS    $0xb1, Z18, Z19
-	VMAXPS       Z19, Z18, Z18
-	VMOVD        X18, R9
-	CMPL         R9, $0xff800000
-	JEQ          none
+	VMOVUPS.Z    (CX)(DI*1), K2, Z18
+	VSUBPS       Z18, Z18, Z19
+	VMOVUPS      Z16, Z20
+	VMOVUPS      Z18, K2, Z20
+	VMOVUPS      Z20, Z18
+	VPERMILPS    $0xb1, Z18, Z21
+	VMAXPS       Z21, Z18, Z18
+	VPERMILPS    $0xb1, Z19, Z21
+	VORPS        Z21, Z19, Z19
+	VORPS        Z19, Z18, Z18
+	VCMPPS       $0x03, Z18, Z18, K2
+	VMOVUPS      Z17, K2, Z18
+	VPCMPEQD     Z16, Z18, K2
+	KORTESTW     K2, K2
+	JNE          few
 	VSUBPS       Z18, Z20, Z20
 	VMOVUPS      Z20, Z18
 	VMAXPS       Z18, Z5, Z18
@@ -3218,12 +3272,6 @@ finite150:
 	VADDPS       Z4, Z21, Z21
 	VSCALEFPS    Z19, Z21, Z21
 	VMOVUPS      Z21, Z18
-	VSHUFF64X2   $0x4e, Z18, Z18, Z19
-	VADDPS       Z19, Z18, Z18
-	VSHUFF64X2   $0xb1, Z18, Z18, Z19
-	VADDPS       Z19, Z18, Z18
-	VPERMILPS    $0x4e, Z18, Z19
-	VADDPS       Z19, Z18, Z18
 	VPERMILPS    $0xb1, Z18, Z19
 	VADDPS       Z19, Z18, Z18
 	VMOVUPS      Z4, Z19
@@ -3254,24 +3302,15 @@ finite150:
 	VCMPPS       $0x00, Z15, Z18, K2
 	VMOVUPS      Z18, K2, Z24
 	VSUBPS       Z24, Z20, Z20
-	VMOVUPS      Z20, K1, (SI)(R8*1)
+	VMOVUPS      Z20, (BX)(DI*1)
 	VMULPS       Z19, Z21, Z21
-	VMOVUPS      Z21, K1, (DI)(R8*1)
-	MOVQ         CX, R8
-	SHLQ         $0x02, R8
-	ADDQ         R8, DX
-	ADDQ         R8, SI
-	ADDQ         R8, DI
-	TESTQ        BX, BX
-	JEQ          unmasked
-	ADDQ         CX, BX
+	VMOVUPS      Z21, (SI)(DI*1)
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x00000008, AX
+	JMP          group
 
-unmasked:
-	DECQ AX
-	JNE  row
-
-none:
-	MOVQ AX, ret+48(FP)
+few:
+	MOVQ AX, ret+40(FP)
 	VZEROUPPER
 	RET
 
@@ -3365,6 +3404,166 @@ DATA constant3d38b701<>+48(SB)/8, $0x3d38b7013d38b701
 DATA constant3d38b701<>+56(SB)/8, $0x3d38b7013d38b701
 GLOBL constant3d38b701<>(SB), RODATA|NOPTR, $64
 
+// func logSoftmaxShortAVX512(rows int, cols int, x *float32, mask *bool, logp *float32, prob *float32) int
+// Requires: AVX, AVX512BW, AVX512F, AVX512VL, BMI2
+TEXT ·logSoftmaxShortAVX512(SB), NOSPLIT, $0-56
+	MOVL         $0x3fb8aa3b, AX
+	VPBROADCASTD AX, Z0
+	MOVL         $0x4b400000, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x3f318000, AX
+	VPBROADCASTD AX, Z2
+	MOVL         $0xb95e8083, AX
+	VPBROADCASTD AX, Z3
+	MOVL         $0x3f800000, AX
+	VPBROADCASTD AX, Z4
+	MOVL         $0xc2d00000, AX
+	VPBROADCASTD AX, Z5
+	MOVL         $0x42b20000, AX
+	VPBROADCASTD AX, Z6
+	MOVL         $0x3f000000, AX
+	VPBROADCASTD AX, Z7
+	MOVL         $0x3e2aaaab, AX
+	VPBROADCASTD AX, Z8
+	MOVL         $0x3d2aaa75, AX
+	VPBROADCASTD AX, Z9
+	MOVL         $0x3c088856, AX
+	VPBROADCASTD AX, Z10
+	MOVL         $0x3ab6a18c, AX
+	VPBROADCASTD AX, Z11
+	MOVL         $0x3950befd, AX
+	VPBROADCASTD AX, Z12
+	MOVL         $0x00000000, AX
+	VPBROADCASTD AX, Z13
+	MOVL         $0xbf000000, AX
+	VPBROADCASTD AX, Z14
+	MOVL         $0x7f800000, AX
+	VPBROADCASTD AX, Z15
+	MOVL         $0xff800000, AX
+	VPBROADCASTD AX, Z16
+	MOVL         $0x7fc00000, AX
+	VPBROADCASTD AX, Z17
+	MOVQ         rows+0(FP), AX
+	MOVQ         cols+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         mask+24(FP), BX
+	MOVQ         logp+32(FP), SI
+	MOVQ         prob+40(FP), DI
+	MOVQ         CX, R8
+	MOVL         $0xffffffff, R9
+	BZHIL        R8, R9, R9
+	KMOVW        R9, K1
+
+row:
+	XORQ       R8, R8
+	KMOVW      K1, K2
+	TESTQ      BX, BX
+	JEQ        all150
+	MOVQ       R8, R9
+	SHRQ       $0x02, R9
+	VMOVDQU8.Z (BX)(R9*1), K2, X18
+	VPTESTMB   X18, X18, K2
+
+all150:
+	VMOVUPS.Z (DX)(R8*1), K2, Z18
+	VSUBPS    Z18, Z18, Z19
+	VMOVUPS   Z16, Z20
+	VMOVUPS   Z18, K2, Z20
+	VMOVUPS   Z20, Z18
+	VPTESTMD  Z19, Z19, K2
+	KORTESTW  K2, K2
+	JEQ       finite151
+	VMOVUPS   Z17, Z18
+
+finite151:
+	VSHUFF64X2   $0x4e, Z18, Z18, Z19
+	VMAXPS       Z19, Z18, Z18
+	VSHUFF64X2   $0xb1, Z18, Z18, Z19
+	VMAXPS       Z19, Z18, Z18
+	VPERMILPS    $0x4e, Z18, Z19
+	VMAXPS       Z19, Z18, Z18
+	VPERMILPS    $0xb1, Z18, Z19
+	VMAXPS       Z19, Z18, Z18
+	VMOVD        X18, R9
+	CMPL         R9, $0xff800000
+	JEQ          none
+	VSUBPS       Z18, Z20, Z20
+	VMOVUPS      Z20, Z18
+	VMAXPS       Z18, Z5, Z18
+	VMINPS       Z18, Z6, Z18
+	VMOVUPS      Z1, Z19
+	VFMADD231PS  Z0, Z18, Z19
+	VSUBPS       Z1, Z19, Z19
+	VFNMADD231PS Z2, Z19, Z18
+	VFNMADD231PS Z3, Z19, Z18
+	VMOVUPS      Z12, Z21
+	VFMADD213PS  Z11, Z18, Z21
+	VFMADD213PS  Z10, Z18, Z21
+	VFMADD213PS  Z9, Z18, Z21
+	VFMADD213PS  Z8, Z18, Z21
+	VFMADD213PS  Z7, Z18, Z21
+	VMULPS       Z18, Z18, Z22
+	VFMADD213PS  Z18, Z22, Z21
+	VADDPS       Z4, Z21, Z21
+	VSCALEFPS    Z19, Z21, Z21
+	VMOVUPS      Z21, Z18
+	VSHUFF64X2   $0x4e, Z18, Z18, Z19
+	VADDPS       Z19, Z18, Z18
+	VSHUFF64X2   $0xb1, Z18, Z18, Z19
+	VADDPS       Z19, Z18, Z18
+	VPERMILPS    $0x4e, Z18, Z19
+	VADDPS       Z19, Z18, Z18
+	VPERMILPS    $0xb1, Z18, Z19
+	VADDPS       Z19, Z18, Z18
+	VMOVUPS      Z4, Z19
+	VDIVPS       Z18, Z19, Z19
+	VGETEXPPS    Z18, Z22
+	VGETMANTPS   $0x0b, Z18, Z23
+	VCMPPS       $0x01, Z4, Z23, K2
+	VADDPS       Z4, Z22, K2, Z22
+	VSUBPS       Z4, Z23, Z23
+	VMOVUPS      constant3d38b701<>+0(SB), Z24
+	VFMADD213PS  constantbdc87083<>+0(SB), Z23, Z24
+	VFMADD213PS  constant3deffe4f<>+0(SB), Z23, Z24
+	VFMADD213PS  constantbe0132e3<>+0(SB), Z23, Z24
+	VFMADD213PS  constant3e120cb9<>+0(SB), Z23, Z24
+	VFMADD213PS  constantbe2a9d01<>+0(SB), Z23, Z24
+	VFMADD213PS  constant3e4ccd98<>+0(SB), Z23, Z24
+	VFMADD213PS  constantbe800011<>+0(SB), Z23, Z24
+	VFMADD213PS  constant3eaaaaaa<>+0(SB), Z23, Z24
+	VMULPS       Z23, Z23, Z25
+	VMULPS       Z23, Z24, Z24
+	VMULPS       Z25, Z24, Z24
+	VFMADD231PS  Z3, Z22, Z24
+	VFMADD231PS  Z14, Z25, Z24
+	VADDPS       Z23, Z24, Z24
+	VFMADD231PS  Z2, Z22, Z24
+	VCMPPS       $0x00, Z13, Z18, K2
+	VMOVUPS      Z16, K2, Z24
+	VCMPPS       $0x00, Z15, Z18, K2
+	VMOVUPS      Z18, K2, Z24
+	VSUBPS       Z24, Z20, Z20
+	VMOVUPS      Z20, K1, (SI)(R8*1)
+	VMULPS       Z19, Z21, Z21
+	VMOVUPS      Z21, K1, (DI)(R8*1)
+	MOVQ         CX, R8
+	SHLQ         $0x02, R8
+	ADDQ         R8, DX
+	ADDQ         R8, SI
+	ADDQ         R8, DI
+	TESTQ        BX, BX
+	JEQ          unmasked
+	ADDQ         CX, BX
+
+unmasked:
+	DECQ AX
+	JNE  row
+
+none:
+	MOVQ AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
 // func logSoftmaxLongAVX512(rows int, cols int, x *float32, mask *bool, logp *float32, prob *float32) int
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·logSoftmaxLongAVX512(SB), NOSPLIT, $0-56
@@ -3429,37 +3628,15 @@ row:
 	SHLQ    $0x02, R10
 	XORQ    R8, R8
 
-vector151:
+vector152:
 	CMPQ       R8, R10
-	JGE        last152
+	JGE        last153
 	KMOVW      K1, K3
 	TESTQ      BX, BX
-	JEQ        all154
+	JEQ        all155
 	MOVQ       R8, R11
 	SHRQ       $0x02, R11
 	VMOVDQU8.Z (BX)(R11*1), K3, X20
-	VPTESTMB   X20, X20, K3
-
-all154:
-	VMOVUPS.Z (DX)(R8*1), K3, Z20
-	VSUBPS    Z20, Z20, Z21
-	VORPS     Z21, Z19, Z19
-	VMOVUPS   Z16, Z21
-	VMOVUPS   Z20, K3, Z21
-	VMAXPS    Z21, Z18, Z18
-	VMOVUPS   Z21, K1, (SI)(R8*1)
-	ADDQ      $0x00000040, R8
-	JMP       vector151
-
-last152:
-	TESTQ      R9, R9
-	JEQ        done153
-	KMOVW      K2, K3
-	TESTQ      BX, BX
-	JEQ        all155
-	MOVQ       R8, R10
-	SHRQ       $0x02, R10
-	VMOVDQU8.Z (BX)(R10*1), K3, X20
 	VPTESTMB   X20, X20, K3
 
 all155:
@@ -3469,15 +3646,37 @@ all155:
 	VMOVUPS   Z16, Z21
 	VMOVUPS   Z20, K3, Z21
 	VMAXPS    Z21, Z18, Z18
+	VMOVUPS   Z21, K1, (SI)(R8*1)
+	ADDQ      $0x00000040, R8
+	JMP       vector152
+
+last153:
+	TESTQ      R9, R9
+	JEQ        done154
+	KMOVW      K2, K3
+	TESTQ      BX, BX
+	JEQ        all156
+	MOVQ       R8, R10
+	SHRQ       $0x02, R10
+	VMOVDQU8.Z (BX)(R10*1), K3, X20
+	VPTESTMB   X20, X20, K3
+
+all156:
+	VMOVUPS.Z (DX)(R8*1), K3, Z20
+	VSUBPS    Z20, Z20, Z21
+	VORPS     Z21, Z19, Z19
+	VMOVUPS   Z16, Z21
+	VMOVUPS   Z20, K3, Z21
+	VMAXPS    Z21, Z18, Z18
 	VMOVUPS   Z21, K2, (SI)(R8*1)
 
-done153:
+done154:
 	VPTESTMD Z19, Z19, K3
 	KORTESTW K3, K3
-	JEQ      finite156
+	JEQ      finite157
 	VMOVUPS  Z17, Z18
 
-finite156:
+finite157:
 	VSHUFF64X2 $0x4e, Z18, Z18, Z19
 	VMAXPS     Z19, Z18, Z18
 	VSHUFF64X2 $0xb1, Z18, Z18, Z19
@@ -3495,9 +3694,9 @@ finite156:
 	SHLQ       $0x02, R10
 	XORQ       R8, R8
 
-vector157:
+vector158:
 	CMPQ         R8, R10
-	JGE          last158
+	JGE          last159
 	VMOVUPS.Z    (SI)(R8*1), K1, Z20
 	VMOVUPS      Z16, Z21
 	VMOVUPS      Z20, K1, Z21
@@ -3522,11 +3721,11 @@ vector157:
 	VMOVUPS      Z22, K1, (DI)(R8*1)
 	VADDPS       Z22, Z19, Z19
 	ADDQ         $0x00000040, R8
-	JMP          vector157
+	JMP          vector158
 
-last158:
+last159:
 	TESTQ        R9, R9
-	JEQ          done159
+	JEQ          done160
 	VMOVUPS.Z    (SI)(R8*1), K2, Z20
 	VMOVUPS      Z16, Z21
 	VMOVUPS      Z20, K2, Z21
@@ -3551,7 +3750,7 @@ last158:
 	VMOVUPS      Z22, K2, (DI)(R8*1)
 	VADDPS       Z22, Z19, Z19
 
-done159:
+done160:
 	VSHUFF64X2  $0x4e, Z19, Z19, Z20
 	VADDPS      Z20, Z19, Z19
 	VSHUFF64X2  $0xb1, Z19, Z19, Z20
@@ -3592,9 +3791,9 @@ done159:
 	SHLQ        $0x02, R10
 	XORQ        R8, R8
 
-vector160:
+vector161:
 	CMPQ      R8, R10
-	JGE       last161
+	JGE       last162
 	VMOVUPS.Z (SI)(R8*1), K1, Z19
 	VMOVUPS.Z (DI)(R8*1), K1, Z21
 	VSUBPS    Z18, Z19, Z19
@@ -3603,11 +3802,11 @@ vector160:
 	VMULPS    Z20, Z21, Z21
 	VMOVUPS   Z21, K1, (DI)(R8*1)
 	ADDQ      $0x00000040, R8
-	JMP       vector160
+	JMP       vector161
 
-last161:
+last162:
 	TESTQ     R9, R9
-	JEQ       done162
+	JEQ       done163
 	VMOVUPS.Z (SI)(R8*1), K2, Z19
 	VMOVUPS.Z (DI)(R8*1), K2, Z21
 	VSUBPS    Z18, Z19, Z19
@@ -3616,7 +3815,7 @@ last161:
 	VMULPS    Z20, Z21, Z21
 	VMOVUPS   Z21, K2, (DI)(R8*1)
 
-done162:
+done163:
 	MOVQ  CX, R8
 	SHLQ  $0x02, R8
 	ADDQ  R8, DX

@@ -79,7 +79,7 @@ func BenchmarkElementwise(b *testing.B) {
 	r := rand.New(rand.NewPCG(11, 12))
 	x, y, z, w, positive, bias := normals(r, n), normals(r, n), normals(r, n), normals(r, n), make([]float32, n), normals(r, 64)
 	Exp(positive, x)
-	step := AdamStep{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Eps: 1e-5, T: 10, Scale: 1}
+	step := Adam{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Eps: 1e-5}.Step(10, 1)
 	moment := make([]float32, n)
 	for _, c := range []struct {
 		name string
@@ -98,7 +98,8 @@ func BenchmarkElementwise(b *testing.B) {
 		{"Add", func() { Add(z, x) }},
 		{"Scale", func() { Scale(z, x, 0.5) }},
 		{"Lerp", func() { Lerp(z, x, 0.5) }},
-		{"Adam", func() { Adam(step, w, x, z, moment) }},
+		{"Normalize", func() { Normalize(n/64, 64, x, bias, bias, 5, y) }},
+		{"Adam", func() { step.Update(w, x, z, moment) }},
 	} {
 		measure(b, c.name, "ns/element", n, c.run)
 	}

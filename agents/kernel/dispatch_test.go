@@ -1,8 +1,11 @@
 package kernel
 
 import (
+	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -52,8 +55,10 @@ func TestForce(t *testing.T) {
 }
 
 func TestEnvironment(t *testing.T) {
-	if err := Err(); err != nil {
-		t.Fatal(err)
+	// Reading the variable here tells go test that the cached result depends on
+	// it; what a package reads as it starts goes unnoticed.
+	if l, err := start(os.Getenv("MEND_KERNEL")); l != active || err != nil || Err() != nil {
+		t.Fatalf("%v runs, want %v: %v", active, l, Err())
 	}
 	defer func(b level) { best = b }(best)
 	for _, c := range []struct {
@@ -80,4 +85,46 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("MEND_KERNEL=%q where %v is best gives %v and %q, want %v and %q", c.variable, c.best, got, message, c.want, c.message)
 		}
 	}
+}
+
+// Calls from several goroutines share nothing but what they read.
+func TestConcurrentCalls(t *testing.T) {
+	every(t, func(t *testing.T) {
+		const m, n, k = 70, 33, 64
+		r := rand.New(rand.NewPCG(31, 32))
+		a, b, bias := normals(r, m*k), normals(r, k*n), normals(r, n)
+		mask := make([]bool, m*n)
+		for i := range mask {
+			mask[i] = i%n == 0 || r.IntN(2) == 0
+		}
+		compute := func() []float32 {
+			c, logp, prob, column := make([]float32, m*n), make([]float32, m*n), make([]float32, m*n), make([]float32, m)
+			for _, p := range products {
+				p.run(m, n, k, a, b, c, true)
+				p.run(m, 1, k, a, b[:k], column, true)
+			}
+			LogSoftmax(m, n, c, mask, logp, prob)
+			AddBiasTanh(m, n, c, bias)
+			Normalize(m, n, c, bias, bias, 2, c)
+			Exp(prob, prob)
+			Log(prob, prob)
+			ColumnSums(m, n, c, prob[:n], true)
+			s := Adam{LR: 1, Beta1: 0.9, Beta2: 0.9, Eps: 1}.Step(1, 1)
+			s.Update(c, a[:m*n], prob, slices.Clone(prob))
+			return slices.Concat(c, logp, prob, column)
+		}
+		want := compute()
+		var wait sync.WaitGroup
+		for range 4 {
+			wait.Go(func() {
+				for range 10 {
+					if got := compute(); !sameBits(got, want) {
+						t.Error("another goroutine changed a result")
+						return
+					}
+				}
+			})
+		}
+		wait.Wait()
+	})
 }

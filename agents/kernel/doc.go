@@ -3,10 +3,12 @@
 //
 // Start with [Gemm] and [LogSoftmax]. Matrices are contiguous and row-major,
 // sizes are explicit, and slices of any other length panic. No function
-// allocates, starts a goroutine or keeps a slice.
+// allocates, starts a goroutine or keeps a slice, so goroutines may call them
+// side by side. What a function writes overlaps nothing that it reads, unless its
+// comment says so.
 //
 // There are three implementations of everything: assembly for AVX-512 (F, BW,
-// DQ, VL), assembly for AVX2 with FMA, and plain Go, which runs on other
+// DQ, VL, BMI2), assembly for AVX2 with FMA, and plain Go, which runs on other
 // machines and is the easiest to read. The best that the CPU has runs, see
 // [Active], unless the environment variable MEND_KERNEL says go, avx2 or
 // avx512; a program asks [Err] before it trusts that. tools/kernelgen writes

@@ -42,7 +42,7 @@ func fence(t *testing.T, bytes int) (begin, end func(n int) []float32) {
 func TestNothingBeyondSlices(t *testing.T) {
 	var begin, end [5]func(int) []float32
 	for i := range begin {
-		begin[i], end[i] = fence(t, 4*9*80)
+		begin[i], end[i] = fence(t, 4*70*80)
 	}
 	// bools are the last n bytes before a fence, or the first after one.
 	bools := func(s func(int) []float32, first bool, n int) []bool {
@@ -61,6 +61,7 @@ func TestNothingBeyondSlices(t *testing.T) {
 		}
 		return b
 	}
+	step := Adam{Eps: 1}.Step(1, 1)
 	every(t, func(t *testing.T) {
 		for first, s := range [][5]func(int) []float32{end, begin} {
 			for n := range 80 {
@@ -77,13 +78,14 @@ func TestNothingBeyondSlices(t *testing.T) {
 				ReLUGrad(x, y, z)
 				SumSquares(x)
 				Finite(x)
-				Adam(AdamStep{T: 1, Scale: 1}, x, y, z, w)
-				for _, rows := range []int{1, 3} {
+				step.Update(x, y, z, w)
+				for _, rows := range []int{1, 3, 9} {
 					m := s[0](rows * n)
 					AddBias(rows, n, m, y)
 					AddBiasTanh(rows, n, m, y)
 					AddBiasReLU(rows, n, m, y)
 					ColumnSums(rows, n, m, y, true)
+					Normalize(rows, n, m, y, z, 3, s[3](rows*n))
 					if n == 0 {
 						continue // such rows have no legal element
 					}
@@ -91,10 +93,11 @@ func TestNothingBeyondSlices(t *testing.T) {
 					LogSoftmax(rows, n, m, nil, s[1](rows*n), s[2](rows*n))
 					LogSoftmax(rows, n, m, bools(s[4], first == 1, rows*n), s[1](rows*n), s[2](rows*n))
 				}
-				for _, m := range []int{1, 2, 5, 9} {
-					for _, k := range []int{1, 3, 8} {
+				// Tiles have up to 16 rows; transposing takes blocks of 8.
+				for _, m := range []int{1, 2, 6, 9, 31, 64} {
+					for _, k := range []int{1, 3, 8, 11, 32, 70} {
 						for _, p := range products {
-							p.run(m, n, k, s[0](m*k), s[1](k*n), s[2](m*n), true)
+							p.run(m, n, k, s[0](m*k), s[1](k*n), s[2](m*n), (m+n+k)%2 == 0)
 						}
 					}
 				}
@@ -113,12 +116,12 @@ func TestNeighboursStay(t *testing.T) {
 					buffer[i] = 7
 				}
 				dst, src := buffer[from:from+n], make([]float32, n)
-				a := make([]float32, 3)
+				a, step := make([]float32, 3), Adam{Eps: 1}.Step(1, 1)
 				for _, run := range []func(){
 					func() { Exp(dst, src) }, func() { Log(dst, src) }, func() { Add(dst, src) }, func() { Scale(dst, src, 2) },
 					func() { Lerp(dst, src, 0.5) }, func() { TanhGrad(dst, src, src) }, func() { ReLUGrad(dst, src, src) },
 					func() { AddBias(1, n, dst, src) }, func() { AddBiasTanh(1, n, dst, src) }, func() { AddBiasReLU(1, n, dst, src) },
-					func() { ColumnSums(1, n, src, dst, false) }, func() { Adam(AdamStep{T: 1}, dst, src, src, src) },
+					func() { ColumnSums(1, n, src, dst, false) }, func() { step.Update(dst, src, src, src) }, func() { Normalize(1, n, src, src, src, 1, dst) },
 					func() { Gemm(1, n, 1, a[:1], src, dst, false) }, func() { GemmTN(1, n, 1, a[:1], src, dst, false) },
 					func() { GemmNT(1, n, 1, a[:1], src, dst, false) },
 					func() { LogSoftmax(min(n, 1), n, src, nil, dst, make([]float32, n)) },

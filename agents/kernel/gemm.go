@@ -15,10 +15,14 @@ const (
 // A is [m*k], B is [k*n], C is [m*n].
 func Gemm(m, n, k int, a, b, c []float32, accumulate bool) {
 	check("gemm", m, n, k, a, b, c)
+	sums := len(c) > 0 && k > 0
+	if sums && vectorGemm(m, n, k, a, k, 1, b, c, accumulate) {
+		return
+	}
 	if !accumulate {
 		clear(c)
 	}
-	if m*n*k == 0 || vectorGemm(m, n, k, a, k, 1, b, c, accumulate) {
+	if !sums {
 		return
 	}
 	if m >= 3 {
@@ -49,10 +53,14 @@ func gemm(m, n, k int, a, b, c []float32) {
 // A is [k*m], B is [k*n], C is [m*n].
 func GemmTN(m, n, k int, a, b, c []float32, accumulate bool) {
 	check("gemm TN", m, n, k, a, b, c)
+	sums := len(c) > 0 && k > 0
+	if sums && vectorGemm(m, n, k, a, 1, m, b, c, accumulate) {
+		return
+	}
 	if !accumulate {
 		clear(c)
 	}
-	if m*n*k == 0 || vectorGemm(m, n, k, a, 1, m, b, c, accumulate) {
+	if !sums {
 		return
 	}
 	if m >= 3 {
@@ -85,10 +93,14 @@ func gemmTN(m, n, k int, a, b, c []float32) {
 // A is [m*k], B is [n*k], C is [m*n].
 func GemmNT(m, n, k int, a, b, c []float32, accumulate bool) {
 	check("gemm NT", m, n, k, a, b, c)
+	sums := len(c) > 0 && k > 0
+	if sums && vectorGemmNT(m, n, k, a, b, c, accumulate) {
+		return
+	}
 	if !accumulate {
 		clear(c)
 	}
-	if m*n*k == 0 || vectorGemmNT(m, n, k, a, b, c) {
+	if !sums {
 		return
 	}
 	i := 0

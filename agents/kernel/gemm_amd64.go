@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // Sizes of blocks. They change no bit: sums run through C, which holds them
 // exactly.
 const (
@@ -8,16 +10,23 @@ const (
 
 	turnedK = 64 // summed indexes and columns of B that GemmNT transposes at a time
 	turnedN = 64
+
+	line = 64 // bytes in a line of the cache; vectors that straddle two take twice as long
 )
 
-// vectorGemm adds A·B to C [m*n], or writes it, where A(i,p) is a[i*rs+p*cs].
+// vectorGemm adds A·B to C [m*n], or writes it, where A(i,p) is a[i*rs+p*cs]
+// and the elements of a row, or those of a column, lie side by side. C has at
+// least one element, and k is at least 1.
 func vectorGemm(m, n, k int, a []float32, rs, cs int, b, c []float32, accumulate bool) bool {
 	if active == levelGo {
 		return false
 	}
 	if n == 1 && rs == 1 {
-		// One column of C is one row of Bᵀ·A, whose vectors run along A.
+		// One column of C is one row of Bᵀ·Aᵀ, whose vectors run along A.
 		m, n, a, b, cs = 1, m, b, a, 1
+	}
+	if tall(m, n, k) {
+		return vectorGemmNT(m, 1, k, a, b, c, accumulate) // one column of B is one row of Bᵀ
 	}
 	for p := 0; p < k; p += vectorK {
 		kb := min(vectorK, k-p)
@@ -28,24 +37,33 @@ func vectorGemm(m, n, k int, a []float32, rs, cs int, b, c []float32, accumulate
 	return true
 }
 
-// vectorGemmNT adds A·Bᵀ to C; see GemmNT.
-func vectorGemmNT(m, n, k int, a, b, c []float32) bool {
+// vectorGemmNT adds A·Bᵀ to C, or writes it; see GemmNT. C has at least one
+// element, and k is at least 1.
+func vectorGemmNT(m, n, k int, a, b, c []float32, accumulate bool) bool {
 	if active == levelGo {
 		return false
 	}
-	var turned [turnedK * turnedN]float32
+	if tall(m, n, k) {
+		m, n, a, b = 1, m, b, a // one column of C is one row of B·Aᵀ
+	}
+	var space [turnedK*turnedN + line/4]float32
+	turned := space[-uintptr(unsafe.Pointer(&space))%line/4:]
 	for p := 0; p < k; p += turnedK {
 		kb := min(turnedK, k-p)
 		for j := 0; j < n; j += turnedN {
 			nb := min(turnedN, n-j)
-			turn(nb, kb, b[j*k+p:], k, turned[:])
+			turn(nb, kb, b[j*k+p:], k, turned)
 			for i := 0; i < m; i += vectorRows {
-				panels(min(vectorRows, m-i), nb, kb, &a[i*k+p], k, 1, turned[:], nb, c[i*n+j:], n, true)
+				panels(min(vectorRows, m-i), nb, kb, &a[i*k+p], k, 1, turned, nb, c[i*n+j:], n, accumulate || p > 0)
 			}
 		}
 	}
 	return true
 }
+
+// tall reports whether C is a column so high that transposing A is faster than
+// vectors with one lane at work.
+func tall(m, n, k int) bool { return n == 1 && m >= 64 && k >= 32 && k%8 == 0 }
 
 // turn writes the transpose of a matrix of rows, which are stride apart, to
 // dst [cols*rows].

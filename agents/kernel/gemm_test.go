@@ -137,7 +137,7 @@ func TestElementDoesNotDependOnShape(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
 		for _, p := range products {
 			for _, k := range []int{1, 4, 6, 64, 300} {
-				const m, n = 37, 150
+				const m, n = 70, 150
 				a, b := normals(r, m*k), normals(r, k*n)
 				all := make([]float32, m*n)
 				p.run(m, n, k, a, b, all, false)
@@ -184,8 +184,12 @@ func TestWrongLengthsPanic(t *testing.T) {
 		"dy has 5 elements, want 6":   func() { TanhGrad(x, x[:5], x) },
 		"y has 4 elements, want 6":    func() { ReLUGrad(x, x, x[:4]) },
 		"sums has 2 elements, want 3": func() { ColumnSums(2, 3, x, x[:2], false) },
-		"m has 5 elements, want 6":    func() { Adam(AdamStep{T: 1}, x, x, x[:5], x) },
-		"step 0, want at least 1":     func() { Adam(AdamStep{}, x, x, x, x) },
+		"m has 5 elements, want 6":    func() { new(AdamStep).Update(x, x, x[:5], x) },
+		"step 0, want at least 1":     func() { Adam{}.Step(0, 1) },
+		"mean has 6 elements, want 3": func() { Normalize(2, 3, x, x, x[:3], 1, x) },
+		"scale has 6":                 func() { Normalize(2, 3, x, x[:3], x, 1, x) },
+		"normalize: x has 5":          func() { Normalize(2, 3, x[:5], x[:3], x[:3], 1, x) },
+		"normalize: y has 5":          func() { Normalize(2, 3, x, x[:3], x[:3], 1, x[:5]) },
 		"exp: x has 5 elements":       func() { Exp(x, x[:5]) },
 		"log: x has 5 elements":       func() { Log(x, x[:5]) },
 		"add: src has 5 elements":     func() { Add(x, x[:5]) },
@@ -222,7 +226,9 @@ func TestNoAllocations(t *testing.T) {
 			AddBiasReLU(7, 7, x, b)
 			TanhGrad(x, x, x)
 			ColumnSums(7, 7, x, b, false)
-			Adam(AdamStep{T: 1, Scale: 1}, x, x, x, x)
+			step := Adam{}.Step(1, 1)
+			step.Update(x, x, x, x)
+			Normalize(7, 7, x, b, b, 1, x)
 			AddBias(7, 7, x, b)
 			ReLUGrad(x, x, x)
 			SumSquares(x)

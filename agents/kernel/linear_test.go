@@ -35,6 +35,43 @@ func TestLinearAgainstFloat64(t *testing.T) {
 	})
 }
 
+// A difference, a product and two comparisons round alike everywhere.
+func TestNormalize(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	every(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(25, 26))
+		for cols := range 40 {
+			for _, clip := range []float32{0, 0.5} {
+				x, mean, scale := normals(r, 3*cols), normals(r, cols), normals(r, cols)
+				for i, v := range []float32{inf, -inf, nan, math.MaxFloat32, float32(math.Copysign(0, -1))} {
+					if cols > 4 {
+						x[i*3] = v
+					}
+				}
+				want := slices.Clone(x)
+				for i, v := range want {
+					v = (v - mean[i%cols]) * scale[i%cols]
+					switch {
+					case clip > 0 && v > clip:
+						v = clip
+					case clip > 0 && v < -clip:
+						v = -clip
+					}
+					want[i] = v
+				}
+				got := make([]float32, len(x))
+				Normalize(3, cols, x, mean, scale, clip, got)
+				Normalize(3, cols, x, mean, scale, clip, x)
+				for i := range want {
+					if (got[i] != want[i] || x[i] != want[i]) && !(want[i] != want[i] && got[i] != got[i] && x[i] != x[i]) {
+						t.Fatalf("%d columns within %v: element %d is %v, in place %v, want %v", cols, clip, i, got[i], x[i], want[i])
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestReductionsAgainstFloat64(t *testing.T) {
 	every(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(23, 24))

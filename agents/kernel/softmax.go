@@ -14,7 +14,8 @@ import (
 // is nil. At the others logp is −Inf and prob is 0. A row without a legal
 // element panics. A legal element that is not finite makes all of its row NaN.
 //
-// x, mask, logp and prob are [rows*cols]. logp may be x.
+// x, mask, logp and prob are [rows*cols]. logp may be x; see [Exp] and [Log] for
+// the formulas.
 func LogSoftmax(rows, cols int, x []float32, mask []bool, logp, prob []float32) {
 	const what = "log softmax"
 	sizes(what, rows, cols, 0)

@@ -68,7 +68,7 @@ func TestLogSoftmaxAgainstFloat64(t *testing.T) {
 		r := rand.New(rand.NewPCG(11, 12))
 		for cols := 1; cols <= 70; cols++ {
 			for _, spread := range []float32{0.1, 5, 1000, 1e38} {
-				const rows = 3
+				const rows = 19 // of two columns: two vectors and a rest
 				x := normals(r, rows*cols)
 				Scale(x, x, spread)
 				for i := range x {
@@ -96,17 +96,18 @@ func TestLogSoftmaxNotFinite(t *testing.T) {
 		for _, cols := range []int{1, 2, 5, 8, 9, 16, 17, 40} {
 			for _, special := range []float32{float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())} {
 				for at := range cols {
-					x := normals(r, 3*cols)
-					x[cols+at] = special // in the middle row
-					checkLogSoftmax(t, 3, cols, x, nil)
+					const rows, row = 19, 9
+					x := normals(r, rows*cols)
+					x[row*cols+at] = special
+					checkLogSoftmax(t, rows, cols, x, nil)
 					if cols == 1 {
 						continue
 					}
-					mask := make([]bool, 3*cols)
+					mask := make([]bool, rows*cols)
 					for i := range mask {
-						mask[i] = i != cols+at
+						mask[i] = i != row*cols+at
 					}
-					checkLogSoftmax(t, 3, cols, x, mask)
+					checkLogSoftmax(t, rows, cols, x, mask)
 				}
 			}
 		}
@@ -115,40 +116,53 @@ func TestLogSoftmaxNotFinite(t *testing.T) {
 
 func TestLogSoftmaxWithoutLegalElement(t *testing.T) {
 	every(t, func(t *testing.T) {
-		for _, cols := range []int{1, 7, 8, 16, 33} {
-			for empty := range 3 {
-				x, mask := make([]float32, 3*cols), make([]bool, 3*cols)
+		for _, cols := range []int{1, 2, 7, 8, 16, 33} {
+			const rows = 19
+			for empty := range rows {
+				x, mask := make([]float32, rows*cols), make([]bool, rows*cols)
 				for i := range mask {
 					mask[i] = i/cols != empty
 				}
 				func() {
 					defer func() {
-						want := fmt.Sprintf("row %d of 3 has no legal element", empty)
+						want := fmt.Sprintf("row %d of %d has no legal element", empty, rows)
 						if got := fmt.Sprint(recover()); !strings.Contains(got, want) {
 							t.Errorf("%d columns: panic %q, want %q", cols, got, want)
 						}
 					}()
-					LogSoftmax(3, cols, x, mask, make([]float32, 3*cols), make([]float32, 3*cols))
+					LogSoftmax(rows, cols, x, mask, make([]float32, rows*cols), make([]float32, rows*cols))
 				}()
 			}
 		}
 	})
 }
 
-// A row has the same bits alone and in a batch.
+// A row has the same bits alone and in a batch, even those of its NaN.
 func TestLogSoftmaxRowDoesNotDependOnBatch(t *testing.T) {
+	specials := []float32{float32(math.Inf(1)), float32(math.Inf(-1)), math.Float32frombits(0xffc12345), 0, float32(math.Copysign(0, -1))}
 	every(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(15, 16))
 		for cols := 1; cols < 40; cols++ {
-			const rows = 5
-			x := normals(r, rows*cols)
-			logp, prob := make([]float32, rows*cols), make([]float32, rows*cols)
-			LogSoftmax(rows, cols, x, nil, logp, prob)
-			for i := range rows {
-				l, p := make([]float32, cols), make([]float32, cols)
-				LogSoftmax(1, cols, x[i*cols:(i+1)*cols], nil, l, p)
-				if !sameBits(l, logp[i*cols:(i+1)*cols]) || !sameBits(p, prob[i*cols:(i+1)*cols]) {
-					t.Fatalf("row %d of %d columns alone is %v, %v", i, cols, l, p)
+			const rows = 45
+			x, mask := normals(r, rows*cols), make([]bool, rows*cols)
+			for i := range mask {
+				mask[i] = i%cols == i/cols%cols || r.IntN(2) == 0
+				if i >= rows*cols/2 && r.IntN(4*cols) == 0 {
+					x[i] = specials[r.IntN(len(specials))]
+				}
+			}
+			for _, mask := range [][]bool{nil, mask} {
+				logp, prob := make([]float32, rows*cols), make([]float32, rows*cols)
+				LogSoftmax(rows, cols, x, mask, logp, prob)
+				for i := range rows {
+					l, p, m := make([]float32, cols), make([]float32, cols), mask
+					if m != nil {
+						m = m[i*cols : (i+1)*cols]
+					}
+					LogSoftmax(1, cols, x[i*cols:(i+1)*cols], m, l, p)
+					if !sameBits(l, logp[i*cols:(i+1)*cols]) || !sameBits(p, prob[i*cols:(i+1)*cols]) {
+						t.Fatalf("row %d of %d columns alone is %v, %v, in the batch %v, %v", i, cols, l, p, logp[i*cols:(i+1)*cols], prob[i*cols:(i+1)*cols])
+					}
 				}
 			}
 		}

@@ -135,6 +135,19 @@ func vectorAddBiasReLU(rows, cols int, y, b []float32) bool {
 	return true
 }
 
+func vectorNormalize(rows, cols int, x, mean, scale []float32, bound float32, y []float32) bool {
+	px, pm, ps, py := unsafe.SliceData(x), unsafe.SliceData(mean), unsafe.SliceData(scale), unsafe.SliceData(y)
+	switch active {
+	case levelAVX512:
+		normalizeAVX512(rows, cols, px, pm, ps, bound, py)
+	case levelAVX2:
+		normalizeAVX2(rows, cols, px, pm, ps, bound, py)
+	default:
+		return false
+	}
+	return true
+}
+
 func vectorColumnSums(rows, cols int, x, sums []float32) bool {
 	p, q := unsafe.SliceData(x), unsafe.SliceData(sums)
 	switch active {
@@ -170,13 +183,13 @@ func vectorFinite(x []float32) (finite, ok bool) {
 	return false, false
 }
 
-func vectorAdam(c adamConstants, w, g, m, v []float32) bool {
+func vectorAdam(s *AdamStep, w, g, m, v []float32) bool {
 	pw, pg, pm, pv := unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(m), unsafe.SliceData(v)
 	switch active {
 	case levelAVX512:
-		adamAVX512(pw, pg, pm, pv, len(w), c.scale, c.b1, c.c1, c.b2, c.c2, c.lr, c.root, c.eps)
+		adamAVX512(pw, pg, pm, pv, len(w), s.scale, s.b1, s.c1, s.b2, s.c2, s.lr, s.root, s.eps)
 	case levelAVX2:
-		adamAVX2(pw, pg, pm, pv, len(w), c.scale, c.b1, c.c1, c.b2, c.c2, c.lr, c.root, c.eps)
+		adamAVX2(pw, pg, pm, pv, len(w), s.scale, s.b1, s.c1, s.b2, s.c2, s.lr, s.root, s.eps)
 	default:
 		return false
 	}
@@ -184,6 +197,19 @@ func vectorAdam(c adamConstants, w, g, m, v []float32) bool {
 }
 
 func vectorLogSoftmax(rows, cols int, x []float32, mask []bool, logp, prob []float32) (left int, ok bool) {
+	if active != levelGo && cols == 2 {
+		// Several rows a vector, up to the last few or to one without a legal
+		// element, which go the way of all.
+		left = logSoftmaxPairs(rows, x, mask, logp, prob)
+		if left == 0 {
+			return 0, true
+		}
+		done := 2 * (rows - left)
+		rows, x, logp, prob = left, x[done:], logp[done:], prob[done:]
+		if mask != nil {
+			mask = mask[done:]
+		}
+	}
 	px, pm, pl, pp := unsafe.SliceData(x), unsafe.SliceData(mask), unsafe.SliceData(logp), unsafe.SliceData(prob)
 	switch {
 	case active == levelAVX512 && cols <= 16:
@@ -196,4 +222,12 @@ func vectorLogSoftmax(rows, cols int, x []float32, mask []bool, logp, prob []flo
 		return logSoftmaxLongAVX2(rows, cols, px, pm, pl, pp), true
 	}
 	return 0, false
+}
+
+func logSoftmaxPairs(rows int, x []float32, mask []bool, logp, prob []float32) (left int) {
+	px, pm, pl, pp := unsafe.SliceData(x), unsafe.SliceData(mask), unsafe.SliceData(logp), unsafe.SliceData(prob)
+	if active == levelAVX512 {
+		return logSoftmaxPairsAVX512(rows, px, pm, pl, pp)
+	}
+	return logSoftmaxPairsAVX2(rows, px, pm, pl, pp)
 }

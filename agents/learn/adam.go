@@ -74,16 +74,13 @@ func (a *Adam) Step(params []G.ValueGrad) error {
 	}
 	a.T++
 	a.Norm = norm
-	s := kernel.AdamStep{
-		LR: a.LR, Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps,
-		T: a.T, Scale: kernel.ClipScale(norm, a.MaxNorm),
-	}
+	s := kernel.Adam{LR: a.LR, Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps}.Step(a.T, kernel.ClipScale(norm, a.MaxNorm))
 	for i, p := range params {
 		g, err := p.Grad()
 		if err != nil {
 			return fmt.Errorf("learn: gradient of parameter %d: %w", i, err)
 		}
-		kernel.Adam(s, floats(p.Value()), floats(g), a.M[i], a.V[i])
+		s.Update(floats(p.Value()), floats(g), a.M[i], a.V[i])
 	}
 	return nil
 }

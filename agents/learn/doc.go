@@ -17,14 +17,14 @@
 //   - Shapes are fixed, so there is one graph for each number of rows, built
 //     when first asked for and kept.
 //   - A tape machine passes every run to another thread and back, about 6 µs,
-//     and spends 1 µs and some allocations on each node. So the layers of a net
-//     are one op, and the program leaves out the nodes that only hand out
-//     gradients which another op has filled.
+//     and spends 1 µs and some allocations on each node. So there is one graph
+//     for a whole batch, the layers of a net are one op, and the program leaves
+//     out the nodes that only hand out gradients which another op has filled.
 //   - A panic in an op would end the program, because the machine runs ops on a
 //     goroutine of its own: it becomes the run's error. A machine's finalizer
 //     keeps it alive for ever and is cleared.
 //
-// A batch is cut into shards by its size alone, each with a graph of its own;
-// they run in parallel and their gradients are added in order, so that no bit
-// depends on the number of processors. A learner belongs to one goroutine.
+// A batch is cut into shards by its size alone. Each op runs them in parallel
+// and adds up their gradients in order, so that no bit depends on the number of
+// processors. A learner belongs to one goroutine.
 package learn

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/chewxy/hm"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -15,6 +14,7 @@ import (
 type graph struct {
 	*G.ExprGraph
 	rows   int
+	shards []shard  // of the rows
 	ops    uint64   // names the ops apart
 	nodes  G.Nodes  // parameters
 	params []*param // the same, as a solver takes them
@@ -42,50 +42,57 @@ func (g *graph) param(name string, data []float32, shape ...int) *G.Node {
 
 // outputs are the results of nets in a graph.
 type outputs struct {
-	nodes G.Nodes     // one for each net, or one for both where they share a trunk
-	y     [][]float32 // [rows*Out], of each net
+	node *G.Node     // all of y, one after the other
+	y    [][]float32 // [rows*Out], of each net
 }
 
 // nets adds one or two nets on obs. The graph shares their slices, and the
 // parameters come in the order of mlp.Tensors.
 func (g *graph) nets(obs []float32, named ...namedNet) (*outputs, error) {
 	first := named[0].net
-	x := g.input("obs", obs, g.rows, first.In())
+	x, width := g.input("obs", obs, g.rows, first.In()), first.In()
+	trunk := 0
 	if len(named) == 2 {
-		second := named[1]
-		if second.net.In() != first.In() {
-			return nil, fmt.Errorf("learn: %s has %d inputs and %s %d, want the same", named[0].name, first.In(), second.name, second.net.In())
-		}
-		seen := map[*float32]bool{}
-		for _, x := range mlp.Tensors(first, second.net) {
-			if seen[&x[0]] {
-				return nil, fmt.Errorf("learn: %s and %s share weights elsewhere than in equal first layers", named[0].name, second.name)
-			}
-			seen[&x[0]] = true
-		}
-		if k := first.Shared(second.net); k > 0 {
-			if k == len(first.Layers) || k == len(second.net.Layers) {
-				return nil, fmt.Errorf("learn: %s and %s share %d layers of %d and %d, want a layer apart in each",
-					named[0].name, second.name, k, len(first.Layers), len(second.net.Layers))
-			}
-			h, _, err := g.stack(x, named[0].name, first.Layers[:k])
-			if err != nil {
-				return nil, err
-			}
-			y, ends, err := g.layers(h, first.Layers[k].In, true,
-				part{named[0].name, k, first.Layers[k:]}, part{second.name, k, second.net.Layers[k:]})
-			return &outputs{G.Nodes{y}, ends}, err
+		var err error
+		if trunk, err = sharedTrunk(named[0], named[1]); err != nil {
+			return nil, err
 		}
 	}
-	o := &outputs{}
-	for _, n := range named {
-		y, end, err := g.stack(x, n.name, n.net.Layers)
+	if trunk > 0 {
+		h, _, err := g.layers(x, width, false, part{named[0].name, 0, first.Layers[:trunk]})
 		if err != nil {
 			return nil, err
 		}
-		o.nodes, o.y = append(o.nodes, y), append(o.y, end)
+		x, width = h, first.Layers[trunk].In
 	}
-	return o, nil
+	var ends []part
+	for _, n := range named {
+		ends = append(ends, part{n.name, trunk, n.net.Layers[trunk:]})
+	}
+	node, y, err := g.layers(x, width, trunk > 0, ends...)
+	return &outputs{node, y}, err
+}
+
+// sharedTrunk counts the layers that both nets begin with. It is an error where
+// they do not fit together or share anything else.
+func sharedTrunk(first, second namedNet) (int, error) {
+	a, b := first.net, second.net
+	if a.In() != b.In() {
+		return 0, fmt.Errorf("learn: %s has %d inputs and %s %d, want the same", first.name, a.In(), second.name, b.In())
+	}
+	seen := map[*float32]bool{}
+	for _, x := range mlp.Tensors(a, b) {
+		if seen[&x[0]] {
+			return 0, fmt.Errorf("learn: %s and %s share weights elsewhere than in equal first layers", first.name, second.name)
+		}
+		seen[&x[0]] = true
+	}
+	k := a.Shared(b)
+	if k == len(a.Layers) || k == len(b.Layers) {
+		return 0, fmt.Errorf("learn: %s and %s share %d layers of %d and %d, want a layer apart in each",
+			first.name, second.name, k, len(a.Layers), len(b.Layers))
+	}
+	return k, nil
 }
 
 type namedNet struct {
@@ -93,42 +100,28 @@ type namedNet struct {
 	net  *mlp.Net
 }
 
-// stack adds the first layers of a net on the observation, as one node.
-func (g *graph) stack(x *G.Node, name string, layers []mlp.Layer) (*G.Node, []float32, error) {
-	y, ends, err := g.layers(x, layers[0].In, false, part{name, 0, layers})
-	if err != nil {
-		return nil, nil, err
-	}
-	return y, ends[0], nil
-}
-
 // loss adds a loss of the outputs and differentiates it by every parameter.
-// compute reads o.y, writes the gradient at it to dy, which is laid out alike,
-// and returns the loss.
-func (g *graph) loss(name string, o *outputs, dy [][]float32, compute func() float64) error {
-	var types []hm.Type
-	for _, n := range o.nodes {
-		types = append(types, n.Type())
+// compute reads the rows of a shard in o.y, writes the gradient there to dy, of
+// o.gradient, and returns the shard's part of the loss.
+func (g *graph) loss(name string, o *outputs, dy []float32, compute func(shard int) float64) error {
+	l := g.op(name, nil, tensor.ScalarShape(), o.node.Type(), scalar)
+	l.diff = []bool{true}
+	parts := make([]float64, len(g.shards))
+	each := func(i int) { parts[i] = compute(i) }
+	l.do = func() {
+		parallel(len(g.shards), each)
+		sum := 0.0
+		for _, x := range parts {
+			sum += x
+		}
+		*l.out.(*G.F32) = G.F32(sum)
 	}
-	l := g.op(name, nil, tensor.ScalarShape(), append(types, scalar)...)
-	l.diff = make([]bool, len(o.nodes))
-	for i := range l.diff {
-		l.diff[i] = true
-	}
-	l.do = func() { *l.out.(*G.F32) = G.F32(compute()) }
 	// The loss is the end of the graph: the gradient at it is 1.
 	l.derive = func(in G.Nodes, loss, _ *G.Node) (G.Nodes, error) {
-		var grads G.Nodes
-		for i, n := range in {
-			d, err := g.hand("dy", dy[i], n.Shape(), loss)
-			if err != nil {
-				return nil, err
-			}
-			grads = append(grads, d)
-		}
-		return grads, nil
+		d, err := g.hand("dy", dy, in[0].Shape(), loss)
+		return G.Nodes{d}, err
 	}
-	loss, err := G.ApplyOp(l, o.nodes...)
+	loss, err := G.ApplyOp(l, o.node)
 	if err != nil {
 		return fmt.Errorf("learn: %s: %w", name, err)
 	}
@@ -180,21 +173,18 @@ func (g *graph) run() {
 	}
 }
 
-// gradientBuffers returns memory for the gradient at each net's output, and the
-// same memory as loss wants it: one slice for each node.
-func (o *outputs) gradientBuffers() (dy, nodes [][]float32) {
+// gradient returns memory for the gradient at the outputs: all of it, and the
+// part of each net.
+func (o *outputs) gradient() (all []float32, dy [][]float32) {
 	size := 0
 	for _, y := range o.y {
 		size += len(y)
 	}
-	all := make([]float32, size)
+	all = make([]float32, size)
 	rest := all
 	for _, y := range o.y {
 		dy = append(dy, rest[:len(y):len(y)])
 		rest = rest[len(y):]
 	}
-	if len(o.nodes) == 1 {
-		return dy, [][]float32{all}
-	}
-	return dy, dy
+	return all, dy
 }

@@ -21,9 +21,25 @@ const (
 	// the squared error of symlog(R), it has its zero at the mean of R where it is
 	// not clipped.
 	//
+	// V is bounded: beyond |y| of 40 it stays at e^40 − 1 ≈ 2.4e17, so that
+	// neither V nor a sum of squares of it overflows. The gradient there is as
+	// at the bound, and errors draw y back. An infinite y has an infinite V.
+	//
 	// The transform: Hafner et al., arXiv:2301.04104, section "Symlog predictions".
 	SymexpHead
 )
+
+// symexpLimit is the largest |y| that SymexpHead tells apart.
+const symexpLimit = 40
+
+// magnitude is |y|, bounded where it is finite.
+func magnitude(y float32) float32 {
+	y = math.Float32frombits(math.Float32bits(y) &^ (1 << 31))
+	if y > symexpLimit && y <= math.MaxFloat32 {
+		return symexpLimit
+	}
+	return y
+}
 
 func (h Head) String() string {
 	switch h {
@@ -48,7 +64,7 @@ func ParseHead(s string) (Head, error) {
 // Value is the value of output y.
 func (h Head) Value(y float32) float32 {
 	if h == SymexpHead {
-		return float32(math.Copysign(math.Expm1(math.Abs(float64(y))), float64(y)))
+		return float32(math.Copysign(math.Expm1(float64(magnitude(y))), float64(y)))
 	}
 	return y
 }
@@ -64,7 +80,7 @@ func (h Head) Values(dst, y []float32) {
 		return
 	}
 	for i, y := range y {
-		dst[i] = math.Float32frombits(math.Float32bits(y) &^ (1 << 31)) // |y|
+		dst[i] = magnitude(y)
 	}
 	kernel.Exp(dst, dst)
 	for i, y := range y {
@@ -76,7 +92,7 @@ func (h Head) Values(dst, y []float32) {
 	}
 }
 
-// Inverse is the output of value v.
+// Inverse is the output of value v, which a symexp head has up to 2.4e17.
 func (h Head) Inverse(v float32) float32 {
 	if h == SymexpHead {
 		return float32(math.Copysign(math.Log1p(math.Abs(float64(v))), float64(v)))

@@ -30,6 +30,17 @@ func TestHeads(t *testing.T) {
 			}
 		}
 	}
+	// Bounded for every finite output, in both forms, and passing on what is
+	// not finite.
+	inf, top := float32(math.Inf(1)), float32(math.Expm1(40))
+	for _, c := range []struct{ y, want float32 }{{41, top}, {-89, -top}, {math.MaxFloat32, top}, {inf, inf}, {-inf, -inf}} {
+		var v [1]float32
+		SymexpHead.Values(v[:], []float32{c.y})
+		near := v[0] == c.want || math.Abs(float64(v[0]/c.want)-1) <= 1e-6
+		if got := SymexpHead.Value(c.y); got != c.want || !near {
+			t.Errorf("symexp of %v is %v and %v, want %v", c.y, got, v[0], c.want)
+		}
+	}
 	if _, err := ParseHead("symlog"); err == nil {
 		t.Error("symlog was accepted")
 	}

@@ -22,8 +22,8 @@ type chain struct {
 }
 
 // newChain returns the chain of layers, whose last output is to lie in out.
-func newChain(rows int, layers []mlp.Layer, out []float32) *chain {
-	c := &chain{rows: rows, layers: layers}
+func newChain(rows int, layers []mlp.Layer, out []float32) chain {
+	c := chain{rows: rows, layers: layers}
 	for i := range layers {
 		l := &layers[i]
 		y, d := out, []float32(nil)
@@ -37,6 +37,17 @@ func newChain(rows int, layers []mlp.Layer, out []float32) *chain {
 		c.dw, c.db = append(c.dw, make([]float32, len(l.W))), append(c.db, make([]float32, len(l.B)))
 	}
 	return c
+}
+
+// out is the width of the last layer.
+func (c *chain) out() int { return c.layers[len(c.layers)-1].Out }
+
+// add adds the gradients of another chain of the same layers.
+func (c *chain) add(o *chain) {
+	for i := range c.layers {
+		kernel.Add(c.dw[i], o.dw[i])
+		kernel.Add(c.db[i], o.db[i])
+	}
 }
 
 // forward runs the layers that acting runs too.
@@ -91,6 +102,13 @@ type part struct {
 	layers []mlp.Layer
 }
 
+// fork is parts that run from the same x, as chains of each shard: the part of a
+// layers node and its gradient.
+type fork struct {
+	width  int       // of x
+	shards [][]chain // by shard, then part; the gradients of the first shard are then the batch's
+}
+
 // layers adds one node that runs parts from x, which has the given width, side
 // by side, and their weights to the parameters. It returns the output of each
 // part; the node's value is all of them, one after the other. A fork is one node
@@ -98,24 +116,23 @@ type part struct {
 // with an op of its own, into new memory at every run. needX says whether that
 // gradient is wanted.
 func (g *graph) layers(x *G.Node, width int, needX bool, parts ...part) (*G.Node, [][]float32, error) {
+	f := &fork{width, make([][]chain, len(g.shards))}
+	types, in := []hm.Type{x.Type()}, G.Nodes{x}
 	size := 0
 	for _, p := range parts {
 		size += g.rows * p.layers[len(p.layers)-1].Out
 	}
-	shape := tensor.Shape{size}
-	if len(parts) == 1 {
-		shape = tensor.Shape{g.rows, size / g.rows}
-	}
 	buf := make([]float32, size)
-	types, in := []hm.Type{matrix}, G.Nodes{x}
-	var chains []*chain
-	var ends [][]float32
 	rest := buf
+	var ends [][]float32
 	for _, p := range parts {
-		n := g.rows * p.layers[len(p.layers)-1].Out
-		c := newChain(g.rows, p.layers, rest[:n:n])
-		rest = rest[n:]
-		chains, ends = append(chains, c), append(ends, c.y[len(c.y)-1])
+		out := p.layers[len(p.layers)-1].Out
+		y := rest[: g.rows*out : g.rows*out]
+		rest = rest[len(y):]
+		ends = append(ends, y)
+		for i, s := range g.shards {
+			f.shards[i] = append(f.shards[i], newChain(s.rows(), p.layers, s.of(y, out)))
+		}
 		for i := range p.layers {
 			l := &p.layers[i]
 			types = append(types, matrix, vector)
@@ -124,20 +141,20 @@ func (g *graph) layers(x *G.Node, width int, needX bool, parts ...part) (*G.Node
 				g.param(fmt.Sprintf("%s.%d.B", p.name, p.first+i), l.B, l.Out))
 		}
 	}
-	o := g.op("layers", buf, shape, append(types, typeOf(shape))...)
+	o := g.op("layers", buf, tensor.Shape{size}, append(types, vector)...)
 	o.diff = make([]bool, len(in))
 	for i := range o.diff {
 		o.diff[i] = i > 0 || needX
 	}
 	from := memory(x)
-	o.do = func() {
-		for _, c := range chains {
-			c.forward(from)
+	each := func(i int) {
+		rows := g.shards[i].of(from, width)
+		for k := range f.shards[i] {
+			f.shards[i][k].forward(rows)
 		}
 	}
-	o.derive = func(in G.Nodes, y, dy *G.Node) (G.Nodes, error) {
-		return g.layersGradient(in[0], y, dy, width, needX, chains)
-	}
+	o.do = func() { parallel(len(g.shards), each) }
+	o.derive = func(in G.Nodes, y, dy *G.Node) (G.Nodes, error) { return g.layersGradient(in[0], y, dy, needX, f) }
 	y, err := G.ApplyOp(o, in...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("learn: layers of %s from %d on: %w", parts[0].name, parts[0].first, err)
@@ -147,23 +164,38 @@ func (g *graph) layers(x *G.Node, width int, needX bool, parts ...part) (*G.Node
 
 // layersGradient adds the node that computes all gradients of a layers node,
 // and those that hand them out.
-func (g *graph) layersGradient(x, y, dy *G.Node, width int, needX bool, chains []*chain) (G.Nodes, error) {
+func (g *graph) layersGradient(x, y, dy *G.Node, needX bool, f *fork) (G.Nodes, error) {
+	batch := f.shards[0]
 	// The node's own value is one of the gradients.
-	first := chains[0].layers[0]
-	value, shape := chains[0].dw[0], tensor.Shape{first.In, first.Out}
+	first := batch[0].layers[0]
+	value, shape := batch[0].dw[0], tensor.Shape{first.In, first.Out}
 	var dx []float32
 	if needX {
-		dx = make([]float32, g.rows*width)
-		value, shape = dx, tensor.Shape{g.rows, width}
+		dx = make([]float32, g.rows*f.width)
+		value, shape = dx, x.Shape()
 	}
-	o := g.op("layers gradient", value, shape, x.Type(), y.Type(), dy.Type(), matrix)
+	o := g.op("layers gradient", value, shape, x.Type(), y.Type(), dy.Type(), typeOf(shape))
 	from, at := memory(x), memory(dy)
+	each := func(i int) {
+		s := g.shards[i]
+		var d []float32
+		if needX {
+			d = s.of(dx, f.width)
+		}
+		rest := at
+		for k := range f.shards[i] {
+			c := &f.shards[i][k]
+			out := c.out()
+			c.backward(s.of(from, f.width), s.of(rest[:g.rows*out], out), d, k > 0)
+			rest = rest[g.rows*out:]
+		}
+	}
 	o.do = func() {
-		d := at
-		for i, c := range chains {
-			n := len(c.y[len(c.y)-1])
-			c.backward(from, d[:n], dx, i > 0)
-			d = d[n:]
+		parallel(len(g.shards), each)
+		for _, shard := range f.shards[1:] {
+			for k := range batch {
+				batch[k].add(&shard[k])
+			}
 		}
 	}
 	all, err := G.ApplyOp(o, x, y, dy)
@@ -174,7 +206,7 @@ func (g *graph) layersGradient(x, y, dy *G.Node, width int, needX bool, chains [
 	if needX {
 		grads[0] = all
 	}
-	for i, c := range chains {
+	for i, c := range batch {
 		for j := range c.layers {
 			l := &c.layers[j]
 			dw := all

@@ -153,7 +153,7 @@ func checkLoss(t *testing.T, what string, names []string, tensors, grads [][]flo
 // gradients copies those of the latest run.
 func gradients[B, L any](m *machine[B, L]) [][]float32 {
 	var out [][]float32
-	for _, p := range m.graphs[0].params {
+	for _, p := range m.graph.params {
 		out = append(out, slices.Clone(floats(p.grad)))
 	}
 	return out

@@ -57,15 +57,15 @@ func newPPOBatch(n, dim, actions int, masked bool) *PPOBatch {
 	return b
 }
 
-// rows returns the batch of rows from to to, in the same memory.
-func (b *PPOBatch) rows(from, to, dim, actions int) *PPOBatch {
+// rows returns what the loss of a shard reads of the batch, in the same memory.
+func (b *PPOBatch) rows(s shard, actions int) *PPOBatch {
 	v := &PPOBatch{
-		N: to - from, Obs: b.Obs[from*dim : to*dim], Action: b.Action[from:to],
-		OldLogProb: b.OldLogProb[from:to], OldValue: b.OldValue[from:to],
-		Advantage: b.Advantage[from:to], Return: b.Return[from:to],
+		N: s.rows(), Action: b.Action[s.from:s.to],
+		OldLogProb: s.of(b.OldLogProb, 1), OldValue: s.of(b.OldValue, 1),
+		Advantage: s.of(b.Advantage, 1), Return: s.of(b.Return, 1),
 	}
 	if b.Mask != nil {
-		v.Mask = b.Mask[from*actions : to*actions]
+		v.Mask = b.Mask[s.from*actions : s.to*actions]
 	}
 	return v
 }
@@ -98,14 +98,18 @@ func NewPPO(policy, value *mlp.Net, masked bool, eps, maxNorm float64) *PPO {
 	l.trainer = trainer[PPOBatch, *ppoLoss]{
 		solver:    l.Solver,
 		makeBatch: func(n int) *PPOBatch { return newPPOBatch(n, dim, actions, masked) },
-		makeLoss: func(g *graph, b *PPOBatch, from, to int) (*ppoLoss, error) {
-			o, err := g.nets(b.Obs[from*dim:to*dim], nets...)
+		makeLosses: func(g *graph, b *PPOBatch) ([]*ppoLoss, error) {
+			o, err := g.nets(b.Obs, nets...)
 			if err != nil {
 				return nil, err
 			}
-			dy, handed := o.gradientBuffers()
-			p := newPPOLoss(b.rows(from, to, dim, actions), b.N, actions, o.y, dy)
-			return p, g.loss("ppo loss", o, handed, p.compute)
+			all, dy := o.gradient()
+			var list []*ppoLoss
+			for _, s := range g.shards {
+				list = append(list, newPPOLoss(b.rows(s, actions), b.N, actions,
+					s.of(o.y[0], actions), s.of(o.y[1], 1), s.of(dy[0], actions), s.of(dy[1], 1)))
+			}
+			return list, g.loss("ppo loss", o, all, func(i int) float64 { return list[i].compute() })
 		},
 	}
 	return l

@@ -309,7 +309,7 @@ func TestNoGradientAtObservations(t *testing.T) {
 		p := newPPOProblem(t, 43, k, 7, 3, 4, mlp.Tanh, false, ppoLosses["plain"])
 		p.gradients(t)
 		found := 0
-		for _, n := range p.trainer.latest.graphs[0].AllNodes() {
+		for _, n := range p.trainer.latest.graph.AllNodes() {
 			if o, ok := n.Op().(*op); ok && o.name == "layers gradient" {
 				found++
 				if len(memory(n)) == 7*3 {

@@ -23,10 +23,10 @@ type ppoLoss struct {
 	stats       PPOStats  // sums over the rows; no Loss
 }
 
-func newPPOLoss(b *PPOBatch, total, width int, y, dy [][]float32) *ppoLoss {
+func newPPOLoss(b *PPOBatch, total, width int, logits, y, dlogits, dy []float32) *ppoLoss {
 	return &ppoLoss{
-		batch: b, total: float64(total), width: width, logits: y[0], y: y[1], dlogits: dy[0], dy: dy[1],
-		value: make([]float32, b.N), logp: make([]float32, len(y[0])), prob: make([]float32, len(y[0])), plogp: make([]float32, width),
+		batch: b, total: float64(total), width: width, logits: logits, y: y, dlogits: dlogits, dy: dy,
+		value: make([]float32, b.N), logp: make([]float32, len(logits)), prob: make([]float32, len(logits)), plogp: make([]float32, width),
 	}
 }
 

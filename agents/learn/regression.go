@@ -31,14 +31,20 @@ func NewRegression(net *mlp.Net, head Head, eps, maxNorm float64) *Regression {
 		makeBatch: func(n int) *RegressionBatch {
 			return &RegressionBatch{N: n, Obs: make([]float32, n*dim), Target: make([]float32, n)}
 		},
-		makeLoss: func(g *graph, b *RegressionBatch, from, to int) (*regressionLoss, error) {
-			o, err := g.nets(b.Obs[from*dim:to*dim], named)
+		makeLosses: func(g *graph, b *RegressionBatch) ([]*regressionLoss, error) {
+			o, err := g.nets(b.Obs, named)
 			if err != nil {
 				return nil, err
 			}
-			dy, handed := o.gradientBuffers()
-			p := &regressionLoss{criterion{head: head}, float64(b.N), o.y[0], dy[0], b.Target[from:to], make([]float32, to-from), 0}
-			return p, g.loss("regression loss", o, handed, p.compute)
+			dy, _ := o.gradient()
+			var list []*regressionLoss
+			for _, s := range g.shards {
+				list = append(list, &regressionLoss{
+					criterion: criterion{head: head}, total: float64(b.N),
+					y: s.of(o.y[0], 1), dy: s.of(dy, 1), target: s.of(b.Target, 1), value: make([]float32, s.rows()),
+				})
+			}
+			return list, g.loss("regression loss", o, dy, func(i int) float64 { return list[i].compute() })
 		},
 	}
 	return l

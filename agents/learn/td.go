@@ -36,11 +36,10 @@ type TDBatch struct {
 	Error []float32
 }
 
-// rows returns the batch of rows from to to, in the same memory.
-func (b *TDBatch) rows(from, to, dim, quantiles int) *TDBatch {
+// rows returns what the loss of a shard needs of the batch, in the same memory.
+func (b *TDBatch) rows(s shard, quantiles int) *TDBatch {
 	return &TDBatch{
-		N: to - from, Obs: b.Obs[from*dim : to*dim], Action: b.Action[from:to],
-		Target: b.Target[from*quantiles : to*quantiles], Weight: b.Weight[from:to], Error: b.Error[from:to],
+		N: s.rows(), Action: b.Action[s.from:s.to], Target: s.of(b.Target, quantiles), Weight: s.of(b.Weight, 1), Error: s.of(b.Error, 1),
 	}
 }
 
@@ -80,14 +79,17 @@ func NewTD(q *QNet, eps, maxNorm float64) *TD {
 			}
 			return b
 		},
-		makeLoss: func(g *graph, b *TDBatch, from, to int) (*tdLoss, error) {
-			o, err := g.nets(b.Obs[from*dim:to*dim], nets...)
+		makeLosses: func(g *graph, b *TDBatch) ([]*tdLoss, error) {
+			o, err := g.nets(b.Obs, nets...)
 			if err != nil {
 				return nil, err
 			}
-			dy, handed := o.gradientBuffers()
-			p := newTDLoss(q, b.rows(from, to, dim, q.Quantiles), b.N, o.y, dy)
-			return p, g.loss("td loss", o, handed, p.compute)
+			all, dy := o.gradient()
+			var list []*tdLoss
+			for _, s := range g.shards {
+				list = append(list, newTDLoss(q, b, s, o.y, dy))
+			}
+			return list, g.loss("td loss", o, all, func(i int) float64 { return list[i].compute() })
 		},
 	}
 	return l
@@ -151,13 +153,16 @@ type tdLoss struct {
 	stats              TDStats   // sums over the rows
 }
 
-func newTDLoss(q *QNet, b *TDBatch, total int, y, dy [][]float32) *tdLoss {
+// newTDLoss returns the loss of shard s of b: y are the outputs of the nets for
+// the batch, dy the gradients there.
+func newTDLoss(q *QNet, b *TDBatch, s shard, y, dy [][]float32) *tdLoss {
+	K, w := q.Quantiles, q.Actions*q.Quantiles
 	o := &tdLoss{
-		q: q, batch: b, total: float64(total), advantage: y[0], dadvantage: dy[0],
-		y: make([]float32, len(b.Target)), taken: make([]float32, len(b.Target)), slope: make([]float32, q.Quantiles),
+		q: q, batch: b.rows(s, K), total: float64(b.N), advantage: s.of(y[0], w), dadvantage: s.of(dy[0], w),
+		y: make([]float32, s.rows()*K), taken: make([]float32, s.rows()*K), slope: make([]float32, K),
 	}
 	if q.Value != nil {
-		o.value, o.dvalue = y[1], dy[1]
+		o.value, o.dvalue = s.of(y[1], K), s.of(dy[1], K)
 	}
 	return o
 }

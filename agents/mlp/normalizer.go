@@ -1,6 +1,10 @@
 package mlp
 
-import "fmt"
+import (
+	"fmt"
+
+	"mend/agents/kernel"
+)
 
 // Normalizer maps an observation x, element by element, to
 //
@@ -19,29 +23,7 @@ func (n *Normalizer) Apply(rows int, x, y []float32) {
 	if want := rows * len(n.Mean); len(n.Scale) != len(n.Mean) || len(x) != want || len(y) != want {
 		panic(fmt.Sprintf("mlp: normalise %d values to %d by %d means and %d scales, want %d rows", len(x), len(y), len(n.Mean), len(n.Scale), rows))
 	}
-	for ; len(x) > 0; x, y = x[len(n.Mean):], y[len(n.Mean):] {
-		n.row(x[:len(n.Mean)], y[:len(n.Mean)])
-	}
-}
-
-func (n *Normalizer) row(x, y []float32) {
-	mean, scale, clip := n.Mean[:len(x)], n.Scale[:len(x)], n.Clip
-	y = y[:len(x)]
-	if clip == 0 {
-		for i, v := range x {
-			y[i] = (v - mean[i]) * scale[i]
-		}
-		return
-	}
-	for i, v := range x {
-		v = (v - mean[i]) * scale[i]
-		if v > clip {
-			v = clip
-		} else if v < -clip {
-			v = -clip
-		}
-		y[i] = v
-	}
+	kernel.Normalize(rows, len(n.Mean), x, n.Mean, n.Scale, n.Clip, y)
 }
 
 // Clone returns a deep copy; nil of nil.

@@ -2,7 +2,6 @@ package ppo
 
 import (
 	"fmt"
-	"math"
 
 	"mend/agents/mlp"
 	"mend/configs/field"
@@ -36,7 +35,8 @@ type Config struct {
 	// ValueCoefficient weighs the loss of the value.
 	ValueCoefficient float64 `yaml:"value_coefficient"`
 	// ValueHuber is the error beyond which the loss of a linear value head grows
-	// linearly, in units of value; 0 means nowhere: the squared error.
+	// linearly, in units of value; 0 means nowhere: the squared error, which is
+	// twice the Huber loss of small errors.
 	ValueHuber float64 `yaml:"value_huber"`
 	// EntropyCoefficient weighs the entropy at the start of training and
 	// EntropyCoefficientFinal at its end, linear in between.
@@ -141,5 +141,5 @@ func at(schedule string, start, fraction float64) float64 {
 
 // between goes from start to end over the training.
 func between(start, end, fraction float64) float64 {
-	return start + (end-start)*math.Min(1, fraction)
+	return start + (end-start)*fraction
 }

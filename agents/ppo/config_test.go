@@ -68,6 +68,7 @@ func TestNewRefuses(t *testing.T) {
 		"0 environments":                   func(_ *Config, s *signal.Setup) { s.Envs = 0 },
 		"0 steps in total":                 func(_ *Config, s *signal.Setup) { s.Steps = 0 },
 		"clip is 2, want 0 < clip < 1":     func(c *Config, _ *signal.Setup) { c.Clip = 2 },
+		"want at most 16384":               func(c *Config, s *signal.Setup) { c.RolloutSteps, s.Envs = 16385, 1<<16 },
 		"gamma 1.5":                        func(_ *Config, s *signal.Setup) { s.Spec = &bad },
 		`value_head is "log"`:              func(_ *Config, s *signal.Setup) { s.Signal.ValueHead = "log" },
 		"signal.credit is subject":         func(_ *Config, s *signal.Setup) { s.Signal.Credit = signal.CreditSubject },

@@ -2,7 +2,6 @@ package ppo
 
 import (
 	"mend/agents/kernel"
-	"mend/agents/learn"
 	"mend/agents/mlp"
 	"mend/agents/signal"
 )
@@ -78,7 +77,7 @@ func (a *Agent) evaluate() {
 		}
 		// The networks without their normaliser.
 		value, policy := mlp.Net{Layers: a.value.Layers}, mlp.Net{Layers: a.policy.Layers}
-		headValues(a.head, value.Forward(to-from, obs, &w.scratch), a.values[from:to])
+		a.head.Values(a.values[from:to], value.Forward(to-from, obs, &w.scratch))
 		var mask []bool
 		if r.masked {
 			mask = r.mask[from*width : to*width]
@@ -124,14 +123,8 @@ func (a *Agent) valuesOf(obs, values []float32) {
 	dim := a.value.In()
 	a.grow(len(values))
 	signal.Chunks(len(values), func(k, from, to int) {
-		headValues(a.head, a.value.Forward(to-from, obs[from*dim:to*dim], &a.workers[k].scratch), values[from:to])
+		a.head.Values(values[from:to], a.value.Forward(to-from, obs[from*dim:to*dim], &a.workers[k].scratch))
 	})
-}
-
-func headValues(head learn.Head, outputs, values []float32) {
-	for i, y := range outputs {
-		values[i] = head.Value(y)
-	}
 }
 
 // rewardSignal computes the rewards that are learned from: shaped, then scaled.

@@ -49,6 +49,9 @@ type Agent struct {
 
 var _ agents.Agent = (*Agent)(nil)
 
+// maxEntries bounds the entries of a rollout, which int32 numbers.
+const maxEntries = 1 << 30
+
 // New returns an agent made as s says.
 func New(cfg Config, s signal.Setup) (*Agent, error) {
 	if err := cfg.Validate(); err != nil {
@@ -56,6 +59,9 @@ func New(cfg Config, s signal.Setup) (*Agent, error) {
 	}
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
+	}
+	if most := maxEntries / s.Envs; cfg.RolloutSteps > most {
+		return nil, fmt.Errorf("ppo: rollout_steps is %d for %d environments, want at most %d", cfg.RolloutSteps, s.Envs, most)
 	}
 	hidden, err := mlp.ParseActivation(cfg.Activation)
 	if err != nil {
@@ -120,12 +126,15 @@ func (a *Agent) Act(t *env.TimeStep, actions []int) {
 	width := a.policy.Out()
 	prob := a.act.softmax(t.N, width, logits, t.Mask)
 	for i := range actions {
-		actions[i] = sample(a.acting.Float64(), prob[i*width:(i+1)*width])
+		p := prob[i*width : (i+1)*width]
+		if actions[i] = sample(a.acting.Float64(), p); actions[i] < 0 {
+			panic(fmt.Sprintf("ppo: environment %d: none of %d actions has a probability above 0: %v, observing %v", i, width, p, t.ObsRow(i)))
+		}
 	}
 }
 
 // sample inverts the distribution function at u in [0, 1). An action of
-// probability 0 is never drawn.
+// probability 0 is never drawn: where there is no other, the result is −1.
 func sample(u float64, prob []float32) int {
 	last := -1
 	for i, p := range prob {
@@ -137,9 +146,6 @@ func sample(u float64, prob []float32) int {
 			return i
 		}
 		u -= float64(p)
-	}
-	if last < 0 {
-		panic(fmt.Sprintf("ppo: none of %d actions has a probability above 0: %v", len(prob), prob))
 	}
 	return last // rounding
 }
@@ -174,14 +180,7 @@ func (a *Agent) Update() ([]agents.Metric, error) {
 func (a *Agent) update() ([]agents.Metric, error) {
 	cfg := &a.cfg
 	progress := a.setup.Progress(a.steps)
-	loss := learn.PPOLoss{
-		Clip:               at(cfg.ClipSchedule, cfg.Clip, progress),
-		ValueClip:          cfg.ValueClip,
-		ValueCoefficient:   cfg.ValueCoefficient,
-		ValueHead:          a.head,
-		ValueHuber:         cfg.ValueHuber,
-		EntropyCoefficient: between(cfg.EntropyCoefficient, cfg.EntropyCoefficientFinal, progress),
-	}
+	loss := a.loss(progress)
 	lr := at(cfg.LearningRateSchedule, cfg.LearningRate, progress)
 	a.learner.Solver.LR = lr
 
@@ -261,6 +260,19 @@ func (a *Agent) update() ([]agents.Metric, error) {
 		metrics = append(metrics, agents.Metric{Name: "learned_share", Value: float64(used) / float64(len(a.adv))})
 	}
 	return metrics, nil
+}
+
+// loss is the loss of an update after fraction of the training.
+func (a *Agent) loss(fraction float64) learn.PPOLoss {
+	cfg := &a.cfg
+	return learn.PPOLoss{
+		Clip:               at(cfg.ClipSchedule, cfg.Clip, fraction),
+		ValueClip:          cfg.ValueClip,
+		ValueCoefficient:   cfg.ValueCoefficient,
+		ValueHead:          a.head,
+		ValueHuber:         cfg.ValueHuber,
+		EntropyCoefficient: between(cfg.EntropyCoefficient, cfg.EntropyCoefficientFinal, fraction),
+	}
 }
 
 // shuffle puts rows into a random order: Fisher and Yates.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"mend/agents/learn"
 	"mend/agents/mlp"
 	"mend/agents/signal"
 	"mend/env"
@@ -332,6 +333,15 @@ func TestMinibatch(t *testing.T) {
 				t.Errorf("%s: advantage %v in row %d, want %v", name, b.Advantage[i], i, want/deviation)
 			}
 		}
+		for _, other := range []string{NormalizeNone, NormalizeRunning} {
+			p.agent.cfg.NormalizeAdvantage = other
+			if _, err := p.agent.minibatch(rows); err != nil {
+				t.Fatal(err)
+			}
+			if want := []float32{7, 44, 0, 31}; !slices.Equal(b.Advantage, want) {
+				t.Errorf("%s: advantages normalised %s are %v, want %v", name, other, b.Advantage, want)
+			}
+		}
 	}
 }
 
@@ -392,12 +402,9 @@ func TestSample(t *testing.T) {
 			t.Errorf("sample at %v is %d, want %d", u, got, want)
 		}
 	}
-	defer func() {
-		if recover() == nil {
-			t.Error("no possible action, no panic")
-		}
-	}()
-	sample(0.5, []float32{0, float32(math.NaN())})
+	if got := sample(0.5, []float32{0, float32(math.NaN())}); got != -1 {
+		t.Errorf("sample of nothing is %d, want -1", got)
+	}
 }
 
 // An error names update, epoch, minibatch and tensor, or step and environment,
@@ -446,6 +453,39 @@ func TestNotFinite(t *testing.T) {
 	_, err := p.agent.Update()
 	if got := fmt.Sprint(err); !strings.HasPrefix(got, "ppo: update 1: epoch 1, minibatch 1: ") || !strings.Contains(got, " is NaN") {
 		t.Errorf("error %q", got)
+	}
+}
+
+// Numbers that no time step shows as they are: a final observation, and what a
+// subject is credited with.
+func TestNotFiniteLater(t *testing.T) {
+	nan := float32(math.NaN())
+	spec := &env.Spec{ID: "test", Features: make([]env.Feature, 2), Actions: []string{"a"}}
+	r := newRollout(2, 3, spec)
+	step := env.NewTimeStep(3, spec)
+	step.Truncated[0] = true
+	r.add(step, make([]int, 3), step)
+	if err := r.check(); err != nil {
+		t.Fatal(err)
+	}
+	step.Truncated[2], step.FinalObs[5] = true, nan
+	r.add(step, make([]int, 3), step)
+	const want = "final observation of step 2 of environment 2 is NaN"
+	if err := r.check(); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+
+	sig := signal.DefaultConfig()
+	sig.Credit = signal.CreditSubject
+	p := newSignalPlayer(t, small(), sig, nil, 3, 4000, 5, worlds["pair"])
+	for range 15 {
+		p.step(t)
+	}
+	p.observe()
+	p.agent.rollout.chains.reward[7] = nan
+	_, err := p.agent.Update()
+	if want := "credit of step 3 of environment 1 is NaN"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want one with %q", err, want)
 	}
 }
 
@@ -536,8 +576,31 @@ func TestSchedules(t *testing.T) {
 			t.Errorf("learning rate of update %d is %v, want %v", k+1, m, want)
 		}
 	}
-	if x := between(0.06, 0.01, 0.5); math.Abs(x-0.035) > 1e-15 {
-		t.Errorf("half way from 0.06 to 0.01 is %v", x)
+
+	c.Clip, c.ClipSchedule = 0.2, Linear
+	c.ValueClip, c.ValueCoefficient, c.ValueHuber = 3, 0.7, 2
+	c.EntropyCoefficient, c.EntropyCoefficientFinal = 0.06, 0.01
+	sig := signal.DefaultConfig()
+	sig.ValueHead = "symexp"
+	agent := newSignalPlayer(t, c, sig, nil, 3, 48, 5, worlds["bandit"]).agent
+	for fraction, want := range map[float64]learn.PPOLoss{
+		0:   {Clip: 0.2, EntropyCoefficient: 0.06},
+		0.5: {Clip: 0.1, EntropyCoefficient: 0.035}, // half way
+		1:   {Clip: 0, EntropyCoefficient: 0.01},
+	} {
+		want.ValueClip, want.ValueCoefficient, want.ValueHuber, want.ValueHead = 3, 0.7, 2, learn.SymexpHead
+		got := agent.loss(fraction)
+		if math.Abs(got.Clip-want.Clip) > 1e-15 || math.Abs(got.EntropyCoefficient-want.EntropyCoefficient) > 1e-15 {
+			t.Errorf("loss after %v of the training is %+v, want %+v", fraction, got, want)
+		}
+		got.Clip, got.EntropyCoefficient = want.Clip, want.EntropyCoefficient
+		if got != want {
+			t.Errorf("loss after %v of the training is %+v, want %+v", fraction, got, want)
+		}
+	}
+	agent.cfg.ClipSchedule = Constant
+	if got := agent.loss(0.9).Clip; got != 0.2 {
+		t.Errorf("a constant clip is %v, want 0.2", got)
 	}
 }
 
@@ -573,6 +636,68 @@ func TestMetrics(t *testing.T) {
 	}
 	if h := metric(t, p, "entropy"); math.Abs(h-math.Ln2) > 0.01 {
 		t.Errorf("a fresh policy has entropy %v, want about ln 2", h)
+	}
+}
+
+// All orders are as frequent: 1000 of each are expected, with a deviation of
+// √(6000·1/6·5/6) = 29.
+func TestShuffle(t *testing.T) {
+	stream := signal.NewStream(3)
+	count := map[[3]int32]int{}
+	for range 6000 {
+		rows := [3]int32{0, 1, 2}
+		shuffle(stream, rows[:])
+		count[rows]++
+	}
+	for rows, n := range count {
+		if n < 1000-4*29 || n > 1000+4*29 {
+			t.Errorf("order %v came %d times of 6000, want about 1000", rows, n)
+		}
+	}
+	if len(count) != 6 {
+		t.Errorf("%d orders of 3, want 6", len(count))
+	}
+}
+
+// Each epoch takes the rollout in an order of its own.
+func TestEpochsAreShuffled(t *testing.T) {
+	c := small()
+	order := func(epochs int) []int32 {
+		c.Epochs = epochs
+		p := newPlayer(t, c, 3, 4000, 5, worlds["cartpole"])
+		for !p.step(t) {
+		}
+		return p.agent.order
+	}
+	one, two := order(1), order(2)
+	if slices.IsSorted(one) || slices.IsSorted(two) || slices.Equal(one, two) {
+		t.Errorf("orders of two epochs are %v and %v, want two random ones", one, two)
+	}
+	if slices.Sort(two); two[0] != 0 || two[47] != 47 || len(slices.Compact(two)) != 48 {
+		t.Errorf("an epoch took %v, want each of 48 once", two)
+	}
+}
+
+// An update ends before the step whose gradient finds 1.5 times the target. The
+// first of two minibatches finds 0, so the second finds twice the mean.
+func TestTargetKL(t *testing.T) {
+	c := small()
+	c.MinibatchSize, c.Epochs = 48, 2
+	run := func(target float64) (kl float64, steps uint64) {
+		c.TargetKL = target
+		p := newPlayer(t, c, 3, 4000, 5, worlds["cartpole"])
+		for !p.step(t) {
+		}
+		return 2 * metric(t, p, "approx_kl"), p.agent.learner.Solver.T
+	}
+	kl, steps := run(0)
+	if !(kl > 0) || steps != 2 {
+		t.Fatalf("divergence %v after %d steps without a target, want 2", kl, steps)
+	}
+	for share, want := range map[float64]uint64{0.999: 1, 1.001: 2} {
+		if _, steps := run(share * kl / 1.5); steps != want {
+			t.Errorf("%d steps at a target of %v/1.5 of what is found, want %d", steps, share, want)
+		}
 	}
 }
 

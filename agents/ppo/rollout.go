@@ -1,7 +1,6 @@
 package ppo
 
 import (
-	"errors"
 	"fmt"
 
 	"mend/agents/kernel"
@@ -102,11 +101,16 @@ func (r *rollout) add(prev *env.TimeStep, actions []int, next *env.TimeStep) {
 // check reports the first number of a full rollout that nothing can be learned
 // from. Clipping would hide an infinite one.
 func (r *rollout) check() error {
-	for _, x := range []struct {
+	type numbers struct {
 		what  string
 		width int
 		list  []float32
-	}{{"observation", r.dim, r.obs}, {"observation after the rollout,", r.dim, r.next}, {"reward", 1, r.reward}, {"elapsed time", 1, r.elapsed}} {
+	}
+	all := []numbers{{"observation", r.dim, r.obs}, {"observation after the rollout,", r.dim, r.next}, {"reward", 1, r.reward}, {"elapsed time", 1, r.elapsed}}
+	if r.chains != nil {
+		all = append(all, numbers{"credit", 1, r.chains.reward})
+	}
+	for _, x := range all {
 		if kernel.Finite(x.list) {
 			continue
 		}
@@ -117,8 +121,20 @@ func (r *rollout) check() error {
 			}
 		}
 	}
-	if !kernel.Finite(r.final) {
-		return errors.New("a final observation is not finite")
+	if kernel.Finite(r.final) {
+		return nil
+	}
+	final := r.final
+	for k := range r.reward {
+		if !r.bootstraps(k) {
+			continue
+		}
+		for _, v := range final[:r.dim] {
+			if v-v != 0 {
+				return fmt.Errorf("final observation of step %d of environment %d is %v", k/r.envs+1, k%r.envs, v)
+			}
+		}
+		final = final[r.dim:]
 	}
 	return nil
 }

@@ -390,6 +390,28 @@ func TestActorIsTheAverage(t *testing.T) {
 	}
 }
 
+// In mode ema the actor moves by 1−d of the way at every gradient step: with one
+// minibatch and one epoch, at every update.
+func TestActorIsTheMovingAverage(t *testing.T) {
+	s := signal.DefaultConfig()
+	s.Average, s.AverageDecay = signal.AverageEMA, 0.75
+	c := small()
+	c.MinibatchSize, c.Epochs = 48, 1
+	p := newSignalPlayer(t, c, s, nil, 3, 4000, 5, worlds["cartpole"])
+	want := slices.Concat(p.agent.policy.Tensors()...)
+	for range 5 {
+		for !p.step(t) {
+		}
+		got := slices.Concat(p.agent.Actor().Tensors()...)
+		for i, w := range slices.Concat(p.agent.policy.Tensors()...) {
+			want[i] = 0.75*want[i] + 0.25*w
+			if math.Abs(float64(got[i]-want[i])) > 1e-6 {
+				t.Fatalf("weight %d of the actor is %v, want %v", i, got[i], want[i])
+			}
+		}
+	}
+}
+
 // One trunk: the same slices in both nets, and a head of each one's own.
 func TestSharedTrunk(t *testing.T) {
 	c := small()

@@ -2,6 +2,7 @@ package ppo
 
 import (
 	"fmt"
+	"math"
 
 	"mend/agents/kernel"
 	"mend/agents/mlp"
@@ -130,7 +131,7 @@ func (a *Agent) Fields(c *state.Codec) {
 	a.learner.Solver.Fields(c)
 	state.Value(c, &a.rms.sum)
 	state.Value(c, &a.rms.weight)
-	if c.Restoring() && c.Err() == nil && !(a.rms.sum >= 0 && a.rms.weight >= 0 && a.rms.weight <= 1) {
+	if c.Restoring() && c.Err() == nil && !(a.rms.sum >= 0 && a.rms.sum <= math.MaxFloat64 && a.rms.weight >= 0 && a.rms.weight <= 1) {
 		c.Fail(fmt.Errorf("ppo: a mean square of %v with weight %v", a.rms.sum, a.rms.weight))
 	}
 	if a.moments != nil {

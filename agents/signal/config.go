@@ -80,7 +80,10 @@ const (
 
 // DefaultConfig returns the defaults: everything is off. Those of the averages
 // are what worked in our own trials on exact MDPs; the clip is that of
-// Andrychowicz et al., arXiv:2006.05990, appendix B.9 and most libraries.
+// Andrychowicz et al., arXiv:2006.05990, appendix B.9 and most libraries. With
+// those of the potential, on RackBursts-v0, Φ explains as much of held-out
+// returns as after longer fits, and about as much of those it was fitted to; a λ
+// this close to 1 spares the epochs that a lower one needs to carry values back.
 func DefaultConfig() Config {
 	return Config{
 		ObservationClip: 10,
@@ -90,7 +93,7 @@ func DefaultConfig() Config {
 		AverageStart:    0.7,
 		AverageDecay:    0.998,
 		Shaping: Shaping{
-			Steps: 200_000, Lambda: 0.99, Epochs: 20, MinibatchSize: 256,
+			Steps: 200_000, Lambda: 0.997, Epochs: 8, MinibatchSize: 256,
 			LearningRate: 3e-3, Hidden: []int{64, 64}, Activation: "tanh",
 		},
 	}

@@ -70,6 +70,7 @@ func (p *Potential) fit(ctx context.Context, v *env.Vector, policy agents.Policy
 	copy(p.net.Input.Mean, input.Mean)
 	copy(p.net.Input.Scale, input.Scale)
 
+	p.low, p.high = -math.MaxFloat32, math.MaxFloat32 // until the returns are known
 	random := NewStream(s.Child("potential", 0))
 	p.net.Orthogonal(random.Rand, mlp.HiddenGain, mlp.ValueGain)
 	learner := learn.NewRegression(p.net, potentialHead, 1e-5, 0.5)
@@ -106,6 +107,10 @@ func (p *Potential) fit(ctx context.Context, v *env.Vector, policy agents.Policy
 	if err := p.net.Check(); err != nil {
 		return err
 	}
+	p.low, p.high = h.target[train[0]], h.target[train[0]]
+	for _, k := range train {
+		p.low, p.high = min(p.low, h.target[k]), max(p.high, h.target[k])
+	}
 	return p.measure(h, gamma, held)
 }
 
@@ -114,27 +119,44 @@ func (p *Potential) measure(h *history, gamma float64, held int) error {
 	if err := h.returns(p, gamma, 1); err != nil {
 		return err
 	}
-	var total, left running
-	relative := 0.0
+	var fitted, other errorsOf
 	for k, g := range h.target {
-		if k%h.envs < h.envs-held {
-			continue
+		e := &fitted
+		if k%h.envs >= h.envs-held {
+			e = &other
 		}
-		phi := float64(h.value[k])
-		e := float64(g) - phi
-		total.merge(running{n: 1, mean: float64(g)})
-		left.merge(running{n: 1, mean: e})
-		relative += math.Abs(e) / (1 + math.Abs(phi))
+		e.add(float64(g), float64(h.value[k]))
 	}
-	q := Quality{Steps: uint64(total.n), RelativeError: relative / total.n}
-	if total.m2 > 0 {
-		q.ExplainedVariance = 1 - left.m2/total.m2
+	q := Quality{
+		Steps: uint64(other.total.n), RelativeError: other.relative / other.total.n,
+		ExplainedVariance: other.explained(), FittedVariance: fitted.explained(),
 	}
-	if !finite(q.ExplainedVariance) || !finite(q.RelativeError) {
-		return fmt.Errorf("explained variance %v and relative error %v, want finite numbers", q.ExplainedVariance, q.RelativeError)
+	if !finite(q.ExplainedVariance) || !finite(q.FittedVariance) || !finite(q.RelativeError) {
+		return fmt.Errorf("explained variances %v and %v and relative error %v, want finite numbers", q.ExplainedVariance, q.FittedVariance, q.RelativeError)
 	}
 	p.quality, p.fitted = q, true
 	return nil
+}
+
+// errorsOf gathers returns G and what Φ leaves of them.
+type errorsOf struct {
+	total, left running // of G and G − Φ
+	relative    float64 // sum of |G − Φ|/(1 + |Φ|)
+}
+
+func (x *errorsOf) add(g, phi float64) {
+	e := g - phi
+	x.total.merge(running{n: 1, mean: g})
+	x.left.merge(running{n: 1, mean: e})
+	x.relative += math.Abs(e) / (1 + math.Abs(phi))
+}
+
+// explained is 1 − Var(G − Φ)/Var(G), and 0 where G does not vary.
+func (x *errorsOf) explained() float64 {
+	if x.total.m2 == 0 {
+		return 0
+	}
+	return 1 - x.left.m2/x.total.m2
 }
 
 // history is T steps of N environments under the baseline, time-major.

@@ -19,23 +19,30 @@ import (
 // terminated. That leaves the best policy as it is, whatever Φ is, and a good Φ
 // takes out of the reward what no decision changes.
 //
-// It is fitted before training, see [Potential.Fit], and frozen afterwards.
+// It is fitted before training, see [Potential.Fit], and frozen afterwards. Its
+// values are clipped to the range of the returns that it was fitted to: what a
+// symexp head makes of observations unlike those would else be far beyond any.
 //
 // Ng, Harada, Russell, "Policy invariance under reward transformations", 1999.
 type Potential struct {
 	cfg     Shaping
 	net     *mlp.Net // with a normaliser of its own
+	low     float32  // of the returns that it was fitted to
+	high    float32
 	quality Quality
 	fitted  bool
 	scratch []mlp.Scratch // one a worker
 }
 
 // Quality says how well Φ predicts the discounted returns of environments that
-// it was not fitted to. Returns are noisy, so a perfect Φ too stays below an
-// explained variance of 1.
+// it was not fitted to. What the observation does not tell, failures to come
+// above all, is noise, so that a perfect Φ too stays below an explained variance
+// of 1. FittedVariance tells the two apart: where it is no higher, longer
+// rollouts or a longer fit will not help.
 type Quality struct {
 	Steps             uint64  // environment steps held out
-	ExplainedVariance float64 // 1 − Var(G − Φ)/Var(G)
+	ExplainedVariance float64 // 1 − Var(G − Φ)/Var(G), of the steps held out
+	FittedVariance    float64 // the same of the steps that Φ was fitted to
 	RelativeError     float64 // mean |G − Φ|/(1 + |Φ|)
 }
 
@@ -95,7 +102,7 @@ func (p *Potential) values(rows int, obs, dst []float32) {
 
 func (p *Potential) chunk(worker int, obs, dst []float32) {
 	for i, y := range p.net.Forward(len(dst), obs, &p.scratch[worker]) {
-		dst[i] = potentialHead.Value(y)
+		dst[i] = min(max(potentialHead.Value(y), p.low), p.high)
 	}
 }
 
@@ -110,12 +117,17 @@ func (p *Potential) Fields(c *state.Codec) {
 	for _, x := range p.net.Tensors() {
 		state.Fixed(c, x)
 	}
+	state.Value(c, &p.low)
+	state.Value(c, &p.high)
 	state.Value(c, &p.quality.Steps)
 	state.Value(c, &p.quality.ExplainedVariance)
+	state.Value(c, &p.quality.FittedVariance)
 	state.Value(c, &p.quality.RelativeError)
 	if c.Restoring() && c.Err() == nil {
 		if !p.fitted {
 			c.Fail(errors.New("signal: the potential was saved before it was fitted"))
+		} else if !(p.low <= p.high) {
+			c.Fail(fmt.Errorf("signal: a potential between %v and %v", p.low, p.high))
 		} else if err := p.net.Check(); err != nil {
 			c.Fail(fmt.Errorf("signal: potential: %w", err))
 		}

@@ -132,8 +132,19 @@ func TestFitOverOrdersOfMagnitude(t *testing.T) {
 		want := -math.Pow(10, float64(face))
 		near(t, "value", float64(got[0]), want, 0.04*math.Abs(want))
 	}
-	if q := p.Quality(); q.ExplainedVariance < 0.99 || q.RelativeError > 0.04 {
+	if q := p.Quality(); q.ExplainedVariance < 0.99 || q.FittedVariance < 0.99 || q.RelativeError > 0.04 {
 		t.Errorf("quality %+v", q)
+	}
+	// Far from all that it saw, Φ is still one of −1000 to −1.
+	for _, x := range []float32{-1e6, 1e6} {
+		for face := range 4 {
+			obs, got := make([]float32, 4), make([]float32, 1)
+			obs[face] = x
+			p.Values(1, obs, got)
+			if got[0] < -1000 || got[0] > -1 {
+				t.Errorf("Φ of %v is %v, want −1000 to −1", obs, got[0])
+			}
+		}
 	}
 }
 
@@ -154,7 +165,7 @@ func TestQualityIsOfOthers(t *testing.T) {
 	got := make([]float32, 1)
 	p.Values(1, []float32{0, 1, 0, 0}, got)
 	near(t, "value", float64(got[0]), -10, 0.4)
-	if q := p.Quality(); q.RelativeError < 4 || q.Steps != 1500 {
+	if q := p.Quality(); q.RelativeError < 4 || q.FittedVariance < 0.99 || q.ExplainedVariance > 0.5 || q.Steps != 1500 {
 		t.Errorf("quality %+v", q)
 	}
 }

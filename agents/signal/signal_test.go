@@ -316,7 +316,7 @@ func TestFields(t *testing.T) {
 			t.Fatal(err)
 		}
 		weights(r, p.net.Tensors())
-		p.fitted, p.quality = true, Quality{7, 0.5, 0.25}
+		p.fitted, p.low, p.high, p.quality = true, -3, 5, Quality{7, 0.5, 0.75, 0.25}
 		return p
 	}
 	type fielded interface{ Fields(*state.Codec) }

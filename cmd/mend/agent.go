@@ -86,8 +86,8 @@ func (t *training) prepare(ctx context.Context) error {
 
 // fitted says how well a potential was fitted.
 func fitted(q signal.Quality) string {
-	return fmt.Sprintf("the potential explains %.1f %% of the variance of the return in %d steps held out, mean relative error %.3g",
-		100*q.ExplainedVariance, q.Steps, q.RelativeError)
+	return fmt.Sprintf("the potential explains %.1f %% of the variance of the return in %d steps held out and %.1f %% where it was fitted, the rest being chance or not observed; mean relative error %.3g",
+		100*q.ExplainedVariance, q.Steps, 100*q.FittedVariance, q.RelativeError)
 }
 
 // learningSignal lists what changes the learning signal, "plain" where nothing

@@ -122,6 +122,11 @@ func runBench(ctx context.Context, o *benchOptions, args []string) error {
 			return usagef("--%s is %d, want 1 to %d", x.flag, x.value, x.most)
 		}
 	}
+	for _, set := range o.set {
+		if key, _, _ := strings.Cut(set, "="); key == "train.seed" || key == "eval.seed" {
+			return usagef("--set %s: each run has a seed of its own, want --first-seed", set)
+		}
+	}
 	chosen, wanted, err := chooseBenchmarks(o.benchmarks(), args)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ ppo: {rollout_steps: 32, hidden: [8]}
 `,
 	"dqn": signalWorld + `
 algo: dqn
-dqn: {hidden: [8], learning_starts: 500, train_freq: 8, batch_size: 16, buffer_size: 3000, n_step: 3, dueling: true, prioritized: true}
+dqn: {hidden: [8], learning_starts: 500, train_freq: 8, gradient_steps: 4, batch_size: 16, buffer_size: 3000, n_step: 3, dueling: true, prioritized: true}
 signal:
   normalize_observation: true
   normalize_reward: true

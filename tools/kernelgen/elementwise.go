@@ -60,6 +60,7 @@ func (s *set) elementwise() {
 		s.VMAXPS(x, s.register(0), x) // NaN is the second operand and stays
 		return x
 	})
+	s.normalize()
 }
 
 // unary ends a function of arguments dst, x and n.
@@ -98,18 +99,8 @@ func (s *set) bias(name string, prepare func(), f func(x reg.VecVirtual) reg.Vec
 	s.function("bias"+name, "func(rows, cols int, y, b *float32)",
 		"bias"+name+s.name+" is the "+name+" layer's activation of at least one row and column.")
 	prepare()
-	rows, cols, y, b := s.argument("rows"), s.argument("cols"), s.argument("y"), s.argument("b")
-	rest, stride := s.GP64(), s.GP64()
-	s.MOVQ(cols, stride)
-	s.SHLQ(operand.U8(2), stride)
-	s.MOVQ(cols, rest)
-	s.ANDQ(operand.U32(uint32(s.lanes-1)), rest)
-	s.SUBQ(rest, cols)
-	s.SHLQ(operand.U8(2), cols) // bytes of a row's full vectors
-	empty := s.GP64()
-	s.MOVQ(rest, empty)
-	t := s.tail(rest)
-	body := func(at reg.Register, t *tail) {
+	y, b := s.argument("y"), s.argument("b")
+	s.matrix([]reg.GPVirtual{y}, func(at reg.Register, t *tail) {
 		v := s.value(y, at, t)
 		if t == nil {
 			s.VADDPS(operand.Mem{Base: b, Index: at, Scale: 1}, v, v)
@@ -117,7 +108,45 @@ func (s *set) bias(name string, prepare func(), f func(x reg.VecVirtual) reg.Vec
 			s.VADDPS(s.value(b, at, t), v, v)
 		}
 		s.result(f(v), y, at, t)
-	}
+	})
+	s.end()
+}
+
+// normalize writes the clamped (x − mean)·scale, row by row.
+func (s *set) normalize() {
+	s.function("normalize", "func(rows, cols int, x, mean, scale *float32, bound float32, y *float32)",
+		"normalize"+s.name+" is Normalize of at least one row and column, within ±bound.")
+	x, mean, scale, y := s.argument("x"), s.argument("mean"), s.argument("scale"), s.argument("y")
+	high, low := s.scalar("bound"), s.vec()
+	s.zero(low)
+	s.VSUBPS(high, low, low)
+	s.matrix([]reg.GPVirtual{x, y}, func(at reg.Register, t *tail) {
+		v := s.value(x, at, t)
+		s.VSUBPS(s.value(mean, at, t), v, v)
+		s.VMULPS(s.value(scale, at, t), v, v)
+		// NaN is the second operand and stays.
+		s.VMINPS(v, high, v)
+		s.VMAXPS(v, low, v)
+		s.result(v, y, at, t)
+	})
+	s.end()
+}
+
+// matrix writes the body for the vectors of each row, and for their tail, given
+// the offset in bytes. It takes the arguments rows and cols, both at least 1,
+// and moves the pointers on by a row after each.
+func (s *set) matrix(pointers []reg.GPVirtual, body func(at reg.Register, t *tail)) {
+	rows, cols := s.argument("rows"), s.argument("cols")
+	rest, stride := s.GP64(), s.GP64()
+	s.MOVQ(cols, stride)
+	s.SHLQ(operand.U8(2), stride)
+	s.MOVQ(cols, rest)
+	s.ANDQ(operand.U32(uint32(s.lanes-1)), rest)
+	s.SUBQ(rest, cols)
+	s.SHLQ(operand.U8(2), cols) // bytes of a row's full vectors
+	cut := s.GP64()
+	s.MOVQ(rest, cut)
+	t := s.tail(cut)
 	s.Label("row")
 	at := s.GP64()
 	s.XORQ(at, at)
@@ -128,20 +157,21 @@ func (s *set) bias(name string, prepare func(), f func(x reg.VecVirtual) reg.Vec
 	s.Label("more")
 	s.CMPQ(at, cols)
 	s.JLT(operand.LabelRef("vector"))
-	s.TESTQ(empty, empty)
+	s.TESTQ(rest, rest)
 	s.JEQ(operand.LabelRef("next"))
 	body(at, t)
 	s.Label("next")
-	s.ADDQ(stride, y)
+	for _, p := range pointers {
+		s.ADDQ(stride, p)
+	}
 	s.DECQ(rows)
 	s.JNE(operand.LabelRef("row"))
-	s.end()
 }
 
 // adam writes the update of weights and moments; see Adam for the equations
-// and its constants.
+// and AdamStep for its constants.
 func (s *set) adam() {
-	s.function("adam", "func(w, grad, m, v *float32, n int, scale, b1, c1, b2, c2, lr, root, eps float32)", "adam"+s.name+" is Adam of n elements.")
+	s.function("adam", "func(w, grad, m, v *float32, n int, scale, b1, c1, b2, c2, lr, root, eps float32)", "adam"+s.name+" is AdamStep.Update of n elements.")
 	w, g, m, v := s.argument("w"), s.argument("grad"), s.argument("m"), s.argument("v")
 	scale, b1, c1, b2, c2 := s.scalar("scale"), s.scalar("b1"), s.scalar("c1"), s.scalar("b2"), s.scalar("c2")
 	lr, root, eps := s.scalar("lr"), s.scalar("root"), s.scalar("eps")

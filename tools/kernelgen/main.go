@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -76,6 +77,13 @@ func (s *set) compile(name string, files map[string][]byte) error {
 	}
 	if err := pass.Compile.Execute(f); err != nil {
 		return err
+	}
+	for _, fn := range f.Functions() {
+		for _, extension := range fn.ISA {
+			if !slices.Contains(s.needs, extension) {
+				return fmt.Errorf("%s needs %s, want no more than %s", fn.Name, extension, strings.Join(s.needs, ", "))
+			}
+		}
 	}
 	cfg := printer.Config{Name: "kernelgen", Argv: []string{"kernelgen"}, Pkg: "kernel"}
 	for ext, p := range map[string]printer.Printer{".s": printer.NewGoAsm(cfg), ".go": printer.NewStubs(cfg)} {

@@ -81,7 +81,7 @@ func (s *set) reductions() {
 	other := s.XMM()
 	s.VUNPCKHPD(quarter, quarter, other)
 	s.VADDSD(other, quarter, quarter)
-	s.Store(quarter, s.ReturnIndex(0))
+	s.VMOVSD(quarter, s.returned())
 	s.end()
 
 	s.function("finite", "func(x *float32, n int) bool", "finite"+s.name+" is Finite of n elements.")

@@ -16,7 +16,8 @@ import (
 type set struct {
 	*build.Context
 	name  string
-	lanes int // float32 in a vector register
+	lanes int      // float32 in a vector register
+	needs []string // extensions that it may use: what detect of agents/kernel asks of the CPU
 	tiles []tile
 
 	constants map[uint32]operand.Op  // of the current function
@@ -31,6 +32,7 @@ type set struct {
 func avx2() *set {
 	return &set{
 		Context: build.NewContext(), name: "AVX2", lanes: 8,
+		needs:   []string{"AVX", "AVX2", "FMA3"},
 		tiles:   []tile{{8, []int{1}}, {4, []int{2, 1}}, {2, []int{6, 4, 2, 1}}, {1, []int{12, 4, 2, 1}}},
 		globals: map[uint32]operand.Mem{},
 	}
@@ -40,6 +42,7 @@ func avx2() *set {
 func avx512() *set {
 	return &set{
 		Context: build.NewContext(), name: "AVX512", lanes: 16,
+		needs:   []string{"AVX", "AVX2", "FMA3", "AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL", "BMI2"},
 		tiles:   []tile{{4, []int{6, 4, 2, 1}}, {2, []int{12, 8, 4, 2, 1}}, {1, []int{16, 8, 4, 2, 1}}},
 		globals: map[uint32]operand.Mem{},
 	}

@@ -7,9 +7,12 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// softmax writes LogSoftmax twice: for rows of one vector, which stay in
-// registers, and for longer ones.
+// softmax writes LogSoftmax three times: for rows of two columns, several of
+// which share a vector, for those of up to one vector, which stay in registers,
+// and for longer ones. Where they overlap they give the same bits.
 func (s *set) softmax() {
+	s.softmaxPairs()
+
 	const signature = "func(rows, cols int, x *float32, mask *bool, logp, prob *float32) int"
 	const doc = " is LogSoftmax of at least one row of %s. It returns how many rows are left, the first of them without a legal element."
 
@@ -106,6 +109,72 @@ func (s *set) softmax() {
 	s.softmaxEnd(f)
 }
 
+// softmaxPairs writes LogSoftmax of rows of two columns.
+func (s *set) softmaxPairs() {
+	s.function("logSoftmaxPairs", "func(rows int, x *float32, mask *bool, logp, prob *float32) int",
+		"logSoftmaxPairs"+s.name+fmt.Sprintf(" is LogSoftmax of two columns, %d rows at a time. It returns how many rows are left: fewer, or the first %d of them have one without a legal element.", s.lanes/2, s.lanes/2))
+	s.prepareSoftmax()
+	f := softmaxFrame{rows: s.argument("rows"), x: s.argument("x"), mask: s.argument("mask"), logp: s.argument("logp"), prob: s.argument("prob")}
+	lanes, at := s.GP64(), s.GP64()
+	s.MOVQ(operand.U32(uint32(s.lanes)), lanes)
+	all := s.tail(lanes)
+	s.XORQ(at, at)
+	s.Label("group")
+	s.CMPQ(f.rows, operand.U32(uint32(s.lanes/2)))
+	s.JLT(operand.LabelRef("few"))
+	legal := s.legal(f, at, all, nil)
+	v, bad := s.vec(), s.vec()
+	s.load(operand.Mem{Base: f.x, Index: at, Scale: 1}, legal, v)
+	s.VSUBPS(v, v, bad) // 0 if finite, else NaN
+	v = s.others(v, legal)
+	top := s.vec()
+	s.VMOVUPS(v, top)
+	s.withinPairs(top, func(w reg.VecVirtual) { s.VMAXPS(w, top, top) })
+	s.withinPairs(bad, func(w reg.VecVirtual) { s.VORPS(w, bad, bad) })
+	s.VORPS(bad, top, top) // NaN if bad is, else top
+	const unordered = 3
+	if s.wide() {
+		k := s.K()
+		s.VCMPPS(operand.U8(unordered), top, top, k)
+		s.VMOVUPS(s.bits(quietNaN).(reg.VecVirtual), k, top)
+		s.VPCMPEQD(s.bits(infinity|sign), top, k)
+		s.KORTESTW(k, k)
+	} else {
+		which := s.vec()
+		s.VCMPPS(operand.U8(unordered), top, top, which)
+		s.VBLENDVPS(which, s.bits(quietNaN), top, top)
+		s.VPCMPEQD(s.bits(infinity|sign), top, which)
+		s.VPTEST(which, which)
+	}
+	s.JNE(operand.LabelRef("few")) // a row has no legal element
+	s.VSUBPS(top, v, v)
+	e := s.vec()
+	s.VMOVUPS(v, e)
+	e = s.exp(e)
+	sum := s.vec()
+	s.VMOVUPS(e, sum)
+	s.withinPairs(sum, func(w reg.VecVirtual) { s.VADDPS(w, sum, sum) })
+	inverse, logarithm := s.inverseAndLog(sum)
+	s.VSUBPS(logarithm, v, v)
+	s.result(v, f.logp, at, nil)
+	s.VMULPS(inverse, e, e)
+	s.result(e, f.prob, at, nil)
+	s.ADDQ(operand.U32(uint32(s.bytes())), at)
+	s.SUBQ(operand.U32(uint32(s.lanes/2)), f.rows)
+	s.JMP(operand.LabelRef("group"))
+	s.Label("few")
+	s.Store(f.rows, s.ReturnIndex(0))
+	s.end()
+}
+
+// withinPairs combines the lanes of each pair: it calls combine with those of v
+// exchanged.
+func (s *set) withinPairs(v reg.VecVirtual, combine func(reg.VecVirtual)) {
+	w := s.vec()
+	s.VPERMILPS(operand.U8(0xb1), v, w)
+	combine(w)
+}
+
 // softmaxFrame holds the pointers to the current row.
 type softmaxFrame struct {
 	rows, cols, x, mask, logp, prob reg.GPVirtual
@@ -113,11 +182,15 @@ type softmaxFrame struct {
 
 const quietNaN = 0x7fc00000
 
-func (s *set) softmaxStart() softmaxFrame {
+func (s *set) prepareSoftmax() {
 	s.prepareInMemory(logPolynomial...)
 	s.prepareExp()
 	s.prepareLog()
 	s.prepareBits(quietNaN)
+}
+
+func (s *set) softmaxStart() softmaxFrame {
+	s.prepareSoftmax()
 	return softmaxFrame{s.argument("rows"), s.argument("cols"), s.argument("x"), s.argument("mask"), s.argument("logp"), s.argument("prob")}
 }
 
@@ -222,12 +295,17 @@ func (s *set) top(top, bad reg.VecVirtual) {
 	s.JEQ(operand.LabelRef("none"))
 }
 
-// normalizer returns 1/Σ and ln Σ of the lanes of sum, which is at least 1.
+// normalizer returns 1/Σ and ln Σ of the lanes of sum, where Σ is at least 1.
 func (s *set) normalizer(sum reg.VecVirtual) (inverse, logarithm reg.VecVirtual) {
 	s.across(sum, func(v reg.VecVirtual) { s.VADDPS(v, sum, sum) })
+	return s.inverseAndLog(sum)
+}
+
+// inverseAndLog returns 1/x and ln x, lane by lane.
+func (s *set) inverseAndLog(x reg.VecVirtual) (inverse, logarithm reg.VecVirtual) {
 	inverse = s.copied(1)
-	s.VDIVPS(sum, inverse, inverse)
-	return inverse, s.log(sum)
+	s.VDIVPS(x, inverse, inverse)
+	return inverse, s.log(x)
 }
 
 // across combines all lanes: it calls combine with v itself, its halves
@@ -244,6 +322,5 @@ func (s *set) across(v reg.VecVirtual, combine func(reg.VecVirtual)) {
 	combine(w)
 	s.VPERMILPS(operand.U8(0x4e), v, w)
 	combine(w)
-	s.VPERMILPS(operand.U8(0xb1), v, w)
-	combine(w)
+	s.withinPairs(v, combine)
 }

@@ -97,6 +97,15 @@ func (s *set) memory(name string) operand.Mem {
 	return b.Addr
 }
 
+// returned is where the result lies.
+func (s *set) returned() operand.Mem {
+	b, err := s.ReturnIndex(0).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
+
 // vectors writes the body for each vector of n elements, given the offset in
 // bytes, and for their tail.
 func (s *set) vectors(n reg.GPVirtual, body func(at reg.Register, t *tail)) {

@@ -83,10 +83,12 @@ func Kernel() []Benchmark {
 	elements("adam", func(r *rand.Rand) func() {
 		w, g := normals(r, rows*cols), normals(r, rows*cols)
 		m, v := make([]float32, len(w)), make([]float32, len(w))
-		step := kernel.AdamStep{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Eps: 1e-5, Scale: 1}
+		adam := kernel.Adam{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Eps: 1e-5}
+		t := uint64(0)
 		return func() {
-			step.T++
-			kernel.Adam(step, w, g, m, v)
+			t++
+			step := adam.Step(t, 1)
+			step.Update(w, g, m, v)
 		}
 	})
 	return list

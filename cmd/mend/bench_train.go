@@ -60,7 +60,7 @@ func runToEnd(ctx context.Context, t *training) (train.Summary, error) {
 const (
 	cartPolePPOSteps = 20_480
 	cartPoleDQNSteps = 25_088
-	ppoTrainSteps    = 32_768
+	ppoTrainSteps    = 81_920
 )
 
 // training lists the benchmarks of the speed of training.

@@ -80,7 +80,11 @@ func (t *training) prepare(ctx context.Context) error {
 	if err := t.potential.Fit(ctx, worlds, rule, discount(t.config, spec), root.Child("fit", 0)); err != nil {
 		return err
 	}
-	fmt.Fprintf(t.err, "shaping: %s\n", fitted(t.potential.Quality()))
+	q := t.potential.Quality()
+	fmt.Fprintf(t.err, "shaping: %s\n", fitted(q))
+	if q.ExplainedVariance <= 0 {
+		t.job.Log.Warn("the potential predicts no better than a constant: it changes no optimum, but will hardly help; more shaping.steps may")
+	}
 	return nil
 }
 

@@ -36,7 +36,7 @@ func TestSolvesCartPole(t *testing.T) {
 	const total, wanted = 50_000, 475
 	world := func() env.Env { return classic.NewCartPole() }
 	zoo, study := cartPoleConfig(), cartPoleConfig()
-	study.Double, study.NStep, study.LearningRateSchedule = true, 3, Linear
+	study.Double, study.NStep, study.LearningRateSchedule = true, 3, signal.Linear
 	averaged := signal.DefaultConfig()
 	averaged.Average, averaged.AverageDecay = signal.AverageEMA, 0.998
 	for _, x := range []struct {

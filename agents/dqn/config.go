@@ -2,9 +2,9 @@ package dqn
 
 import (
 	"fmt"
-	"math"
 
 	"mend/agents/mlp"
+	"mend/agents/signal"
 	"mend/configs/field"
 )
 
@@ -99,12 +99,6 @@ type Config struct {
 	PriorityEps float64 `yaml:"priority_eps"`
 }
 
-// The schedules.
-const (
-	Constant = "constant"
-	Linear   = "linear"
-)
-
 // DefaultConfig returns the defaults. Widths, batch and the long phases with one
 // copy to the target network each are those of RL Baselines3 Zoo for CartPole-v1,
 // which narrower networks were seen to fail on; the learning rate falls, without
@@ -115,7 +109,7 @@ const (
 func DefaultConfig() Config {
 	return Config{
 		Hidden: []int{256, 256}, Activation: "relu",
-		LearningRate: 2e-3, LearningRateSchedule: Linear, AdamEps: 1e-8, MaxGradNorm: 10,
+		LearningRate: 2e-3, LearningRateSchedule: signal.Linear, AdamEps: 1e-8, MaxGradNorm: 10,
 		Gamma: 0.99, NStep: 3,
 		BufferSize: 100_000, LearningStarts: 1000, TrainFreq: 256, GradientSteps: 128, BatchSize: 64,
 		TargetUpdateInterval: 128, Tau: 1,
@@ -140,7 +134,7 @@ func (c *Config) Validate() error {
 	e.Want(err == nil && a != mlp.Linear, "activation", fmt.Sprintf("%q", c.Activation), "tanh or relu")
 
 	e.Want(c.LearningRate > 0 && finite(c.LearningRate), "learning_rate", c.LearningRate, "a finite number above 0")
-	e.Want(c.LearningRateSchedule == Constant || c.LearningRateSchedule == Linear, "learning_rate_schedule",
+	e.Want(signal.IsSchedule(c.LearningRateSchedule), "learning_rate_schedule",
 		fmt.Sprintf("%q", c.LearningRateSchedule), "constant or linear")
 	e.Want(c.AdamEps > 0 && finite(c.AdamEps), "adam_eps", c.AdamEps, "a finite number above 0")
 	e.Want(c.MaxGradNorm >= 0 && finite(c.MaxGradNorm), "max_grad_norm", c.MaxGradNorm, "a finite number of at least 0")
@@ -171,23 +165,10 @@ func (c *Config) Validate() error {
 	return e.Err()
 }
 
-// at is the value of a schedule after fraction of the training.
-func at(schedule string, start, fraction float64) float64 {
-	if schedule == Linear {
-		return start * (1 - fraction)
-	}
-	return start
-}
-
 // epsilon is the chance of a random action after fraction of the training.
 func (c *Config) epsilon(fraction float64) float64 {
 	if fraction >= c.ExplorationFraction {
 		return c.ExplorationFinalEps
 	}
-	return between(c.ExplorationInitialEps, c.ExplorationFinalEps, fraction/c.ExplorationFraction)
-}
-
-// between goes from start to end over the training.
-func between(start, end, fraction float64) float64 {
-	return start + float64((end-start)*math.Min(1, fraction))
+	return signal.Anneal(c.ExplorationInitialEps, c.ExplorationFinalEps, fraction/c.ExplorationFraction)
 }

@@ -216,8 +216,8 @@ func (a *Agent) Update() ([]agents.Metric, error) {
 	}
 
 	progress := a.setup.Progress(a.steps)
-	p := phase{beta: between(a.cfg.PriorityBeta, 1, progress), loss: learn.TDLoss{Huber: a.cfg.Huber}}
-	a.learner.Solver.LR = at(a.cfg.LearningRateSchedule, a.cfg.LearningRate, progress)
+	p := phase{beta: signal.Anneal(a.cfg.PriorityBeta, 1, progress), loss: learn.TDLoss{Huber: a.cfg.Huber}}
+	a.learner.Solver.LR = signal.Scheduled(a.cfg.LearningRateSchedule, a.cfg.LearningRate, progress)
 	count := phases * uint64(a.cfg.GradientSteps)
 	for k := range count {
 		if err := a.gradientStep(&p); err != nil {
@@ -226,7 +226,7 @@ func (a *Agent) Update() ([]agents.Metric, error) {
 	}
 	for i, x := range a.batch.online {
 		if !kernel.Finite(x) {
-			return nil, fmt.Errorf("dqn: update %d: %s is not finite after gradient step %d", a.updates+1, a.tensorName(i), count)
+			return nil, fmt.Errorf("dqn: update %d: %s is not finite after gradient step %d", a.updates+1, a.learner.Solver.Names[i], count)
 		}
 	}
 	a.updates++
@@ -308,16 +308,3 @@ func (a *Agent) Greedy() agents.Policy { return mlp.NewGreedy(a.actor) }
 // expected values do, but where dueling they are not those values. Its weights
 // change with updates.
 func (a *Agent) Actor() *mlp.Net { return a.actor }
-
-// tensorName names entry i of online.Tensors, as package learn does.
-func (a *Agent) tensorName(i int) string {
-	layers := len(a.online.Advantage.Layers)
-	net, layer := "q", i/2
-	switch {
-	case layer >= layers:
-		net, layer = "value", layers-1
-	case a.cfg.Dueling:
-		net = "advantage"
-	}
-	return fmt.Sprintf("%s.%d.%c", net, layer, "WB"[i%2])
-}

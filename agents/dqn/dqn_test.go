@@ -24,7 +24,7 @@ import (
 func small() Config {
 	c := DefaultConfig()
 	c.Hidden = []int{16}
-	c.LearningRate, c.LearningRateSchedule = 1e-2, Linear
+	c.LearningRate, c.LearningRateSchedule = 1e-2, signal.Linear
 	c.BufferSize, c.LearningStarts, c.TrainFreq, c.GradientSteps, c.BatchSize = 61, 20, 7, 2, 12
 	c.TargetUpdateInterval = 5
 	return c
@@ -498,7 +498,7 @@ func TestSchedulesAndMetrics(t *testing.T) {
 	if want := []string{"loss", "mean_q", "td_error", "epsilon", "replay_size", "learning_rate", "grad_norm"}; !slices.Equal(names, want) {
 		t.Errorf("metrics are %v, want %v", names, want)
 	}
-	if b := between(0.4, 1, 0.5); math.Abs(b-0.7) > 1e-15 {
+	if b := signal.Anneal(0.4, 1, 0.5); math.Abs(b-0.7) > 1e-15 {
 		t.Errorf("half way from 0.4 to 1 is %v", b)
 	}
 }
@@ -523,7 +523,7 @@ func TestUpdateErrors(t *testing.T) {
 	}
 	for i, x := range p.agent.online.Tensors() {
 		if !slices.Equal(x, before.Tensors()[i]) {
-			t.Errorf("%s changed", p.agent.tensorName(i))
+			t.Errorf("%s changed", p.agent.learner.Solver.Names[i])
 		}
 	}
 
@@ -550,7 +550,7 @@ func TestTensorNames(t *testing.T) {
 		p := newPlayer(t, c, setup(1, 400, 5), worlds["chain"])
 		var names []string
 		for i := range p.agent.online.Tensors() {
-			names = append(names, p.agent.tensorName(i))
+			names = append(names, p.agent.learner.Solver.Names[i])
 		}
 		if got := fmt.Sprint(names); got != want {
 			t.Errorf("tensors %v, want %v", got, want)

@@ -16,7 +16,7 @@ import (
 func quick() Config {
 	c := DefaultConfig()
 	c.Hidden = []int{32}
-	c.LearningRate, c.LearningRateSchedule = 3e-3, Linear
+	c.LearningRate, c.LearningRateSchedule = 3e-3, signal.Linear
 	c.BufferSize, c.LearningStarts, c.TrainFreq, c.GradientSteps, c.BatchSize = 20_000, 500, 16, 4, 64
 	c.TargetUpdateInterval, c.NStep = 100, 1
 	c.ExplorationFraction, c.ExplorationFinalEps = 0.5, 0.3

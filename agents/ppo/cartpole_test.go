@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"mend/agents/signal"
 	"mend/env"
 	"mend/env/classic"
 	"mend/env/seed"
@@ -15,8 +16,8 @@ func cartPoleConfig() Config {
 	c := DefaultConfig()
 	c.RolloutSteps, c.MinibatchSize, c.Epochs = 32, 256, 20
 	c.Gamma, c.Lambda = 0.98, 0.8
-	c.LearningRate, c.LearningRateSchedule = 1e-3, Linear
-	c.Clip, c.ClipSchedule = 0.2, Linear
+	c.LearningRate, c.LearningRateSchedule = 1e-3, signal.Linear
+	c.Clip, c.ClipSchedule = 0.2, signal.Linear
 	c.EntropyCoefficient, c.EntropyCoefficientFinal = 0, 0
 	return c
 }

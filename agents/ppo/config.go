@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"mend/agents/mlp"
+	"mend/agents/signal"
 	"mend/configs/field"
 )
 
@@ -69,12 +70,6 @@ type Config struct {
 	Activation string `yaml:"activation"`
 }
 
-// The schedules.
-const (
-	Constant = "constant"
-	Linear   = "linear"
-)
-
 // The ways to normalise advantages.
 const (
 	NormalizeNone      = "none"
@@ -87,10 +82,10 @@ func DefaultConfig() Config {
 	return Config{
 		RolloutSteps: 128, MinibatchSize: 256, Epochs: 4,
 		Gamma: 0.99, Lambda: 0.95,
-		Clip: 0.2, ClipSchedule: Constant, ValueClip: 0, ValueCoefficient: 0.5,
+		Clip: 0.2, ClipSchedule: signal.Constant, ValueClip: 0, ValueCoefficient: 0.5,
 		EntropyCoefficient: 0.01, EntropyCoefficientFinal: 0,
 		NormalizeAdvantage: NormalizeMinibatch, TargetKL: 0,
-		LearningRate: 3e-4, LearningRateSchedule: Linear, AdamEps: 1e-5, MaxGradNorm: 0.5,
+		LearningRate: 3e-4, LearningRateSchedule: signal.Linear, AdamEps: 1e-5, MaxGradNorm: 0.5,
 		Hidden: []int{64, 64}, Activation: "tanh",
 	}
 }
@@ -105,7 +100,7 @@ func (c *Config) Validate() error {
 	e.Want(c.Gamma > 0 && c.Gamma <= 1, "gamma", c.Gamma, "0 < gamma <= 1")
 	e.Want(c.Lambda >= 0 && c.Lambda <= 1, "lambda", c.Lambda, "0 <= lambda <= 1")
 	e.Want(c.Clip > 0 && c.Clip < 1, "clip", c.Clip, "0 < clip < 1")
-	e.Want(c.ClipSchedule == Constant || c.ClipSchedule == Linear, "clip_schedule", fmt.Sprintf("%q", c.ClipSchedule), "constant or linear")
+	e.Want(signal.IsSchedule(c.ClipSchedule), "clip_schedule", fmt.Sprintf("%q", c.ClipSchedule), "constant or linear")
 	e.Want(c.NormalizeAdvantage == NormalizeNone || c.NormalizeAdvantage == NormalizeMinibatch || c.NormalizeAdvantage == NormalizeRunning,
 		"normalize_advantage", fmt.Sprintf("%q", c.NormalizeAdvantage), "none, minibatch or running")
 	for _, x := range []struct {
@@ -119,7 +114,7 @@ func (c *Config) Validate() error {
 		e.Want(x.value >= 0 && finite(x.value), x.path, x.value, "a finite number of at least 0")
 	}
 	e.Want(c.LearningRate > 0 && finite(c.LearningRate), "learning_rate", c.LearningRate, "a finite number above 0")
-	e.Want(c.LearningRateSchedule == Constant || c.LearningRateSchedule == Linear, "learning_rate_schedule",
+	e.Want(signal.IsSchedule(c.LearningRateSchedule), "learning_rate_schedule",
 		fmt.Sprintf("%q", c.LearningRateSchedule), "constant or linear")
 	e.Want(c.AdamEps > 0 && finite(c.AdamEps), "adam_eps", c.AdamEps, "a finite number above 0")
 	e.Want(len(c.Hidden) <= 16, "hidden", fmt.Sprintf("%d layers", len(c.Hidden)), "at most 16")
@@ -129,17 +124,4 @@ func (c *Config) Validate() error {
 	a, err := mlp.ParseActivation(c.Activation)
 	e.Want(err == nil && a != mlp.Linear, "activation", fmt.Sprintf("%q", c.Activation), "tanh or relu")
 	return e.Err()
-}
-
-// at is the value of a schedule after fraction of the training.
-func at(schedule string, start, fraction float64) float64 {
-	if schedule == Linear {
-		return start * (1 - fraction)
-	}
-	return start
-}
-
-// between goes from start to end over the training.
-func between(start, end, fraction float64) float64 {
-	return start + (end-start)*fraction
 }

@@ -181,7 +181,7 @@ func (a *Agent) update() ([]agents.Metric, error) {
 	cfg := &a.cfg
 	progress := a.setup.Progress(a.steps)
 	loss := a.loss(progress)
-	lr := at(cfg.LearningRateSchedule, cfg.LearningRate, progress)
+	lr := signal.Scheduled(cfg.LearningRateSchedule, cfg.LearningRate, progress)
 	a.learner.Solver.LR = lr
 
 	if err := a.rollout.check(); err != nil {
@@ -266,12 +266,12 @@ func (a *Agent) update() ([]agents.Metric, error) {
 func (a *Agent) loss(fraction float64) learn.PPOLoss {
 	cfg := &a.cfg
 	return learn.PPOLoss{
-		Clip:               at(cfg.ClipSchedule, cfg.Clip, fraction),
+		Clip:               signal.Scheduled(cfg.ClipSchedule, cfg.Clip, fraction),
 		ValueClip:          cfg.ValueClip,
 		ValueCoefficient:   cfg.ValueCoefficient,
 		ValueHead:          a.head,
 		ValueHuber:         cfg.ValueHuber,
-		EntropyCoefficient: between(cfg.EntropyCoefficient, cfg.EntropyCoefficientFinal, fraction),
+		EntropyCoefficient: signal.Anneal(cfg.EntropyCoefficient, cfg.EntropyCoefficientFinal, fraction),
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 func small() Config {
 	c := DefaultConfig()
 	c.RolloutSteps, c.MinibatchSize, c.Epochs = 16, 24, 3 // 24 does not divide 16·3
-	c.LearningRate, c.LearningRateSchedule = 1e-2, Linear
+	c.LearningRate, c.LearningRateSchedule = 1e-2, signal.Linear
 	c.EntropyCoefficient = 0.02
 	c.Hidden = []int{16}
 	return c
@@ -577,7 +577,7 @@ func TestSchedules(t *testing.T) {
 		}
 	}
 
-	c.Clip, c.ClipSchedule = 0.2, Linear
+	c.Clip, c.ClipSchedule = 0.2, signal.Linear
 	c.ValueClip, c.ValueCoefficient, c.ValueHuber = 3, 0.7, 2
 	c.EntropyCoefficient, c.EntropyCoefficientFinal = 0.06, 0.01
 	sig := signal.DefaultConfig()
@@ -598,7 +598,7 @@ func TestSchedules(t *testing.T) {
 			t.Errorf("loss after %v of the training is %+v, want %+v", fraction, got, want)
 		}
 	}
-	agent.cfg.ClipSchedule = Constant
+	agent.cfg.ClipSchedule = signal.Constant
 	if got := agent.loss(0.9).Clip; got != 0.2 {
 		t.Errorf("a constant clip is %v, want 0.2", got)
 	}

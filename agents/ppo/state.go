@@ -27,21 +27,15 @@ func (a *Agent) listTensors() [][]float32 {
 
 // tensorName names entry i of tensors.
 func (a *Agent) tensorName(i int) string {
-	name := func(i int) string {
-		net := "policy"
-		if policy := 2 * len(a.policy.Layers); i >= policy {
-			net, i = "value", i-policy+2*a.policy.Shared(a.value)
-		}
-		return fmt.Sprintf("%s.%d.%c", net, i/2, "WB"[i%2])
-	}
-	weights := len(a.learner.Solver.M)
+	names := a.learner.Solver.Names
+	weights := len(names)
 	switch {
 	case i < weights:
-		return name(i)
+		return names[i]
 	case i < 3*weights:
-		return [2]string{"first", "second"}[(i-weights)%2] + " moment of " + name((i-weights)/2)
+		return [2]string{"first", "second"}[(i-weights)%2] + " moment of " + names[(i-weights)/2]
 	}
-	return "average of " + name(i-3*weights)
+	return "average of " + names[i-3*weights]
 }
 
 // before is what an update that fails puts back.

@@ -1,0 +1,367 @@
+package exact
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"mend/env/mdp"
+)
+
+// Options say how exactly to solve. The zero value means the defaults.
+type Options struct {
+	// Span is how close the bounds on an average cost must come, in $ an hour;
+	// for a discounted cost, how close to the truth each value must be, in $. 0
+	// means 1e-9, which leaves eight digits after the point.
+	Span float64
+	// Sweeps bounds the products with the transition rows; 0 means a million.
+	Sweeps int
+	// Legal restricts the actions; nil means those of the model. Every state
+	// must keep one.
+	Legal func(state, action int) bool
+	// From is the policy that policy iteration starts with; nil means the first
+	// legal action of each state.
+	From mdp.Policy
+}
+
+// Solution is an average cost and what goes with it.
+type Solution struct {
+	Policy mdp.Policy // the best, or the one that was evaluated
+	// Gain is the average cost in $ an hour: the middle of Lower and Upper,
+	// which bound it.
+	Gain, Lower, Upper float64
+	// Bias is the relative value of each state in $: how much more is paid from
+	// there than from the start state, in the long run.
+	Bias   []float64
+	Rounds int // policies that were evaluated
+	Sweeps int // products with the transition rows
+}
+
+// Span is the distance of the bounds, in $ an hour.
+func (s *Solution) Span() float64 { return s.Upper - s.Lower }
+
+// restart is the size of the Krylov space: the larger, the fewer products, and
+// the more memory, 8 bytes a state each.
+const restart = 60
+
+// solver holds what the methods share.
+type solver struct {
+	ctx    context.Context
+	m      *mdp.Model
+	o      Options
+	mean   []float64 // [pairs], expected cost
+	legal  []bool    // [pairs]
+	rows   []float64 // [rows], expectations
+	h      []float64 // [states]
+	pairs  []int32   // [states], of the policy
+	scale  []float64 // [states], 1/(1 − probability of staying)
+	gmres  *gmres
+	sweeps int
+}
+
+func newSolver(ctx context.Context, m *mdp.Model, o Options) (*solver, error) {
+	if o.Span == 0 {
+		o.Span = 1e-9
+	}
+	if o.Sweeps == 0 {
+		o.Sweeps = 1_000_000
+	}
+	if !(o.Span > 0) || o.Sweeps < 0 {
+		return nil, fmt.Errorf("exact: span %v and %d sweeps, want both above 0", o.Span, o.Sweeps)
+	}
+	n := m.States
+	s := &solver{
+		ctx: ctx, m: m, o: o, mean: make([]float64, m.Pairs()), legal: make([]bool, m.Pairs()), rows: make([]float64, m.Rows.Len()),
+		h: make([]float64, n), pairs: make([]int32, n), scale: make([]float64, n),
+	}
+	for i := range s.mean {
+		s.mean[i] = m.Expected(i)
+		s.legal[i] = o.Legal == nil || o.Legal(int(m.StateOf[i]), int(m.ActionOf[i]))
+	}
+	return s, nil
+}
+
+// expect brings rows up to date with a function of the state.
+func (s *solver) expect(v []float64) error {
+	if err := s.ctx.Err(); err != nil {
+		return context.Cause(s.ctx)
+	}
+	if s.sweeps >= s.o.Sweeps {
+		return fmt.Errorf("exact: %s: not solved after %d sweeps", s.m.ID, s.sweeps)
+	}
+	s.sweeps++
+	s.m.Rows.Expect(v, s.rows)
+	return nil
+}
+
+// take makes p the policy in force.
+func (s *solver) take(p mdp.Policy) error {
+	m := s.m
+	if len(p) != m.States {
+		return fmt.Errorf("exact: a policy of %d states for the %d of %s", len(p), m.States, m.ID)
+	}
+	for i, a := range p {
+		if a < 0 || int(a) >= len(m.Actions) || m.Pair(i, int(a)) < 0 {
+			return fmt.Errorf("exact: %s: action %d is not legal in state %d (%s)", m.ID, a, i, m.Label(i))
+		}
+		s.pairs[i] = int32(m.Pair(i, int(a)))
+	}
+	s.setScale()
+	return nil
+}
+
+func (s *solver) setScale() {
+	m := s.m
+	for i, p := range s.pairs {
+		s.scale[i] = 1 / math.Max(1e-12, 1-m.Rows.Stay(int(m.Row[p]), i))
+	}
+}
+
+// policy is the policy in force.
+func (s *solver) policy() mdp.Policy {
+	p := make(mdp.Policy, s.m.States)
+	for i, x := range s.pairs {
+		p[i] = s.m.ActionOf[x]
+	}
+	return p
+}
+
+// unichain refuses a policy whose chain falls into parts: its average cost would
+// depend on where it starts.
+func (s *solver) unichain() error {
+	m := s.m
+	closed := mdp.ClosedClasses(m.States, func(state int, f func(int)) {
+		m.Rows.Each(int(m.Row[s.pairs[state]]), func(next int, p, _ float64, _ int) {
+			if p > 0 {
+				f(next)
+			}
+		})
+	})
+	if len(closed) > 1 {
+		a, b := closed[0], closed[1]
+		return fmt.Errorf("exact: %s: the policy has %d classes of states that it never leaves, those of state %d (%s, action %q) and of state %d (%s, action %q) among them: want one (unichain)",
+			m.ID, len(closed), a, m.Label(a), m.Actions[m.ActionOf[s.pairs[a]]], b, m.Label(b), m.Actions[m.ActionOf[s.pairs[b]]])
+	}
+	return nil
+}
+
+// evaluate solves h − P h + g = c for the policy in force, where h is 0 in the
+// start state, and returns bounds on g in $ a step. s.h is where it starts, and
+// the solution.
+//
+// Each equation is divided by the probability of leaving its state: that makes
+// them the equations of the chain of changes, which is what an event-driven
+// world sees, and far better conditioned.
+func (s *solver) evaluate() (lower, upper float64, err error) {
+	m, n := s.m, s.m.States
+	if s.gmres == nil {
+		s.gmres = newGMRES(n, restart)
+	}
+	ref := m.Start
+	value := make([]float64, n)
+	apply := func(x, y []float64) {
+		if err != nil {
+			return
+		}
+		g := x[ref]
+		copy(value, x)
+		value[ref] = 0
+		if err = s.expect(value); err != nil {
+			return
+		}
+		for i, p := range s.pairs {
+			y[i] = (value[i] - s.rows[m.Row[p]] + g) * s.scale[i]
+		}
+	}
+	b, x := make([]float64, n), make([]float64, n)
+	for i, p := range s.pairs {
+		b[i] = s.mean[p] * s.scale[i]
+	}
+	span := s.o.Span * m.StepHours
+	best := math.Inf(1)
+	for stuck := 0; ; {
+		if lower, upper, err = s.bounds(s.h); err != nil {
+			return 0, 0, err
+		}
+		if upper-lower <= span {
+			return lower, upper, nil
+		}
+		if upper-lower > 0.5*best {
+			if stuck++; stuck > 20 {
+				return 0, 0, fmt.Errorf("exact: %s: the bounds on the average cost stay %.3g $/h apart, want %.3g", m.ID, (upper-lower)/m.StepHours, s.o.Span)
+			}
+		} else {
+			best, stuck = upper-lower, 0
+		}
+		shift := s.h[ref]
+		for i := range x {
+			x[i] = s.h[i] - shift
+		}
+		x[ref] = (lower + upper) / 2
+		s.gmres.cycle(apply, b, x, 1e-10)
+		if err != nil {
+			return 0, 0, err
+		}
+		copy(s.h, x)
+		s.h[ref] = 0
+	}
+}
+
+// bounds are those that h gives on the average cost of the policy in force.
+func (s *solver) bounds(h []float64) (lower, upper float64, err error) {
+	if err := s.expect(h); err != nil {
+		return 0, 0, err
+	}
+	lower, upper = math.Inf(1), math.Inf(-1)
+	for i, p := range s.pairs {
+		d := s.mean[p] + s.rows[s.m.Row[p]] - h[i]
+		lower, upper = math.Min(lower, d), math.Max(upper, d)
+	}
+	return lower, upper, nil
+}
+
+// Evaluate computes the average cost of a policy.
+func Evaluate(ctx context.Context, m *mdp.Model, p mdp.Policy, o Options) (*Solution, error) {
+	s, err := newSolver(ctx, m, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.take(p); err != nil {
+		return nil, err
+	}
+	if err := s.unichain(); err != nil {
+		return nil, err
+	}
+	lower, upper, err := s.evaluate()
+	if err != nil {
+		return nil, err
+	}
+	return s.solution(lower, upper, 1), nil
+}
+
+func (s *solver) solution(lower, upper float64, rounds int) *Solution {
+	lower, upper = lower/s.m.StepHours, upper/s.m.StepHours
+	return &Solution{
+		Policy: s.policy(), Gain: (lower + upper) / 2, Lower: lower, Upper: upper,
+		Bias: append([]float64(nil), s.h...), Rounds: rounds, Sweeps: s.sweeps,
+	}
+}
+
+// first is the first legal action of each state, or the policy to start with.
+func (s *solver) first() error {
+	m := s.m
+	if s.o.From != nil {
+		if err := s.take(s.o.From); err != nil {
+			return err
+		}
+		for i, p := range s.pairs {
+			if !s.legal[p] {
+				return fmt.Errorf("exact: %s: the policy to start with is not legal in state %d (%s)", m.ID, i, m.Label(i))
+			}
+		}
+		return nil
+	}
+	for i := range s.pairs {
+		s.pairs[i] = -1
+	}
+	for p := m.Pairs() - 1; p >= 0; p-- {
+		if s.legal[p] {
+			s.pairs[m.StateOf[p]] = int32(p)
+		}
+	}
+	for i, p := range s.pairs {
+		if p < 0 {
+			return fmt.Errorf("exact: %s: no legal action in state %d (%s)", m.ID, i, m.Label(i))
+		}
+	}
+	s.setScale()
+	return nil
+}
+
+// improve makes the policy in force the best one against the expectations in
+// rows, at a discount of gamma, of values v. Choices that are better by less
+// than slack stay as they are. It returns how many changed, and the bounds of T
+// v − v.
+func (s *solver) improve(v []float64, gamma, slack float64) (changed int, lower, upper float64) {
+	m := s.m
+	lower, upper = math.Inf(1), math.Inf(-1)
+	pair := 0
+	for i := range s.pairs {
+		old := int(s.pairs[i])
+		least, best := math.Inf(1), -1
+		for ; pair < m.Pairs() && int(m.StateOf[pair]) == i; pair++ {
+			if !s.legal[pair] {
+				continue
+			}
+			if q := s.mean[pair] + gamma*s.rows[m.Row[pair]]; q < least {
+				least, best = q, pair
+			}
+		}
+		if least < s.mean[old]+gamma*s.rows[m.Row[old]]-slack {
+			s.pairs[i] = int32(best)
+			changed++
+		}
+		lower, upper = math.Min(lower, least-v[i]), math.Max(upper, least-v[i])
+	}
+	return changed, lower, upper
+}
+
+// Optimum computes the least average cost by policy iteration (Howard, "Dynamic
+// Programming and Markov Processes", 1960).
+func Optimum(ctx context.Context, m *mdp.Model, o Options) (*Solution, error) {
+	s, err := newSolver(ctx, m, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.first(); err != nil {
+		return nil, err
+	}
+	for round := 1; ; round++ {
+		if _, _, err := s.evaluate(); err != nil {
+			if e := s.unichain(); e != nil {
+				return nil, e
+			}
+			return nil, err
+		}
+		if err := s.expect(s.h); err != nil {
+			return nil, err
+		}
+		span := s.o.Span * m.StepHours
+		changed, lower, upper := s.improve(s.h, 1, span/4)
+		if upper-lower <= span {
+			// What is left to gain is within the span. The policy in force is
+			// best against h.
+			return s.solution(lower, upper, round), nil
+		}
+		if changed == 0 {
+			return nil, fmt.Errorf("exact: %s: no choice improves, but the bounds are %.3g $/h apart, want %.3g", m.ID, (upper-lower)/m.StepHours, s.o.Span)
+		}
+		s.setScale()
+	}
+}
+
+// RelativeValueIteration computes the least average cost by applying the Bellman
+// operator until the bounds are close (White, "Dynamic programming, Markov
+// chains, and the method of successive approximations", 1963).
+func RelativeValueIteration(ctx context.Context, m *mdp.Model, o Options) (*Solution, error) {
+	s, err := newSolver(ctx, m, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.first(); err != nil {
+		return nil, err
+	}
+	for {
+		if err := s.expect(s.h); err != nil {
+			return nil, err
+		}
+		_, lower, upper := s.improve(s.h, 1, 0)
+		if upper-lower <= s.o.Span*m.StepHours {
+			return s.solution(lower, upper, 0), nil
+		}
+		shift := s.mean[s.pairs[m.Start]] + s.rows[m.Row[s.pairs[m.Start]]]
+		for i, p := range s.pairs {
+			s.h[i] = s.mean[p] + s.rows[m.Row[p]] - shift
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"mend/configs/field"
 	"mend/env"
 	"mend/env/cluster"
+	"mend/env/mdp"
 	"mend/eval"
 	"mend/train"
 )
@@ -35,6 +36,7 @@ type Run struct {
 type Env struct {
 	ID      string          `yaml:"id"`
 	Cluster *cluster.Config `yaml:"cluster"` // worlds with a scenario only
+	MDP     *mdp.Config     `yaml:"mdp"`     // exact MDPs only
 	Trace   *Trace          `yaml:"trace"`   // worlds that replay a trace only
 }
 
@@ -112,6 +114,10 @@ func Default(id, algo string) Run {
 	default:
 		panic(fmt.Sprintf("configs: no agent %q", algo))
 	}
+	if x, ok := mdp.Find(id); ok {
+		c := x.Config()
+		r.Env.MDP = &c
+	}
 	for _, s := range Scenarios() {
 		if s.ID == id {
 			b := baseline.DefaultConfig()
@@ -154,6 +160,7 @@ func Read(s *Source, ids []string) (*Run, error) {
 	}
 	noUse := id + " has no use for it"
 	absent(r.Env.Cluster != nil, want.Env.Cluster != nil, "env.cluster", noUse)
+	absent(r.Env.MDP != nil, want.Env.MDP != nil, "env.mdp", noUse)
 	absent(r.Env.Trace != nil, want.Env.Trace != nil, "env.trace", noUse)
 	absent(r.Baselines != nil, want.Baselines != nil, "baselines", noUse)
 	if known {
@@ -177,6 +184,9 @@ func (r *Run) validate() field.Errors {
 		e.Under("env.cluster", r.Env.Cluster.Validate())
 		e.Under("baselines", r.Baselines.Validate())
 	}
+	if x, ok := mdp.Find(r.Env.ID); ok {
+		e.Under("env.mdp", x.Validate(r.Env.MDP))
+	}
 	if r.PPO != nil {
 		e.Under("ppo", r.PPO.Validate())
 		// What ppo.New refuses of these together.
@@ -193,16 +203,28 @@ func (r *Run) validate() field.Errors {
 			fmt.Sprintf("less than train.steps, %d", r.Train.Steps))
 	}
 	e.Under("signal", r.Signal.Validate())
-	if name := r.Signal.Shaping.Baseline; name != "" {
-		const path = "signal.shaping.baseline"
-		switch {
-		case r.Baselines == nil:
-			e = append(e, field.Error{Path: path, Message: fmt.Sprintf("is %q, want none: %s has no baselines", name, r.Env.ID)})
-		case !slices.Contains(baseline.Names(), name):
-			e = append(e, field.Error{Path: path, Message: "is an " + env.UnknownError{What: "baseline", Name: name, Known: baseline.Names()}.Error()})
-		}
-	}
+	r.validateShaping(&e)
 	e.Under("train", r.Train.Validate())
 	e.Under("eval", r.Eval.Validate())
 	return e
+}
+
+// validateShaping leaves the names of an exact MDP's rules to whoever builds its
+// model.
+func (r *Run) validateShaping(e *field.Errors) {
+	x := &r.Signal.Shaping
+	if x.Baseline == "" {
+		return
+	}
+	const path = "signal.shaping.baseline"
+	exact := r.Env.MDP != nil
+	switch {
+	case exact:
+		e.Want(r.Env.MDP.Tau > 0 || x.Kind == signal.ShapingTwin, "env.mdp.tau", r.Env.MDP.Tau, "above 0 with a potential, which has no end otherwise")
+	case r.Baselines == nil:
+		*e = append(*e, field.Error{Path: path, Message: fmt.Sprintf("is %q, want none: %s has no baselines", x.Baseline, r.Env.ID)})
+	case !slices.Contains(baseline.Names(), x.Baseline):
+		*e = append(*e, field.Error{Path: path, Message: "is an " + env.UnknownError{What: "baseline", Name: x.Baseline, Known: baseline.Names()}.Error()})
+	}
+	e.Want(exact || x.Kind == signal.ShapingFitted, "signal.shaping.kind", fmt.Sprintf("%q", x.Kind), "fitted: "+r.Env.ID+" is no exact MDP")
 }

@@ -2,7 +2,7 @@ package configs
 
 import "embed"
 
-//go:embed cartpole-ppo.yaml cartpole-dqn.yaml acrobot-ppo.yaml
+//go:embed cartpole-ppo.yaml cartpole-dqn.yaml acrobot-ppo.yaml mdp*.yaml
 var studyFiles embed.FS
 
 // Study is the file name.yaml of this folder, for those that published figures

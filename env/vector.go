@@ -3,6 +3,7 @@ package env
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 
 	"mend/env/seed"
@@ -52,10 +53,13 @@ func NewVector(root seed.Seed, envs ...Env) (*Vector, error) {
 	return v, nil
 }
 
-// SetExplore lets this share of the episodes that start from now on begin by
-// ResetExploring. Which ones is drawn from the episode's own seed: it does not
-// depend on the neighbours, and an episode that explores at one share does so
-// at every greater one. The share is configuration, not part of the state.
+// SetExplore lets the episodes of this share of the environments, those that
+// start from now on, begin by ResetExploring; those of the others never do. An
+// environment whose episodes are long would else spend nearly all of its time in
+// those, however many short exploring ones there were. Environment i explores
+// where the fractional part of (i+½)·φ, the golden ratio, is below the share:
+// evenly spread, independent of the neighbours, and at every greater share too.
+// The share is configuration, not part of the state.
 func (v *Vector) SetExplore(share float64) error {
 	if !(share >= 0 && share <= 1) {
 		return fmt.Errorf("env: share of exploring starts is %v, want 0 to 1", share)
@@ -70,6 +74,12 @@ func (v *Vector) SetExplore(share float64) error {
 	}
 	v.explore, v.exploring = share, exploring
 	return nil
+}
+
+// Explores reports whether environment i begins its episodes by exploring.
+func (v *Vector) Explores(i int) bool {
+	_, x := math.Modf((float64(i) + 0.5) * math.Phi)
+	return x < v.explore
 }
 
 // N is the number of environments.
@@ -120,7 +130,7 @@ func (v *Vector) Step(actions []int, t *TimeStep) {
 func (v *Vector) start(i int, t *TimeStep) {
 	s := v.root.Child("env", uint64(i)).Child("episode", v.episode[i])
 	v.episode[i]++
-	if v.explore > 0 && seed.Uniform(uint64(s.Child("explore", 0))) < v.explore {
+	if v.Explores(i) {
 		v.exploring[i].ResetExploring(s, t.ObsRow(i), t.MaskRow(i))
 	} else {
 		v.envs[i].Reset(s, t.ObsRow(i), t.MaskRow(i))

@@ -40,11 +40,18 @@ type Config struct {
 	Shaping Shaping `yaml:"shaping"`
 }
 
-// Shaping says how the potential of a shaped reward is fitted; see [Potential].
+// Shaping says how the reward is shaped by what a baseline would have earned. The
+// keys after Kind are for a potential that is fitted; see [Potential].
 type Shaping struct {
 	// Baseline is the policy whose discounted return is the potential; empty
 	// means no shaping.
 	Baseline string `yaml:"baseline"`
+	// Kind says where the potential comes from: fitted, from rollouts of the
+	// baseline; and in exact MDPs also solved, from the model; expected, likewise,
+	// and each reward is its expectation over what may happen; twin, from nowhere:
+	// the reward is the difference to a twin under the baseline that meets the same
+	// chance. Solved and expected tell a learner more than experience would.
+	Kind string `yaml:"kind"`
 	// Steps are the environment steps of the baseline's rollouts, over all
 	// environments. They are not part of the training's.
 	Steps uint64 `yaml:"steps"`
@@ -71,6 +78,14 @@ const (
 	CreditSubject = "subject"
 )
 
+// The kinds of shaping.
+const (
+	ShapingFitted   = "fitted"
+	ShapingSolved   = "solved"
+	ShapingExpected = "expected"
+	ShapingTwin     = "twin"
+)
+
 // The ways to average weights.
 const (
 	AverageNone = "none"
@@ -93,6 +108,7 @@ func DefaultConfig() Config {
 		AverageStart:    0.7,
 		AverageDecay:    0.998,
 		Shaping: Shaping{
+			Kind:  ShapingFitted,
 			Steps: 200_000, Lambda: 0.997, Epochs: 8, MinibatchSize: 256,
 			LearningRate: 3e-3, Hidden: []int{64, 64}, Activation: "tanh",
 		},
@@ -113,9 +129,14 @@ func (c *Config) Validate() error {
 	return e.Err()
 }
 
+// Fits reports whether there is a potential that must be fitted.
+func (s *Shaping) Fits() bool { return s.Baseline != "" && s.Kind == ShapingFitted }
+
 // Validate returns nil or all complaints, as field.Errors.
 func (s *Shaping) Validate() error {
 	var e field.Errors
+	e.Want(s.Kind == ShapingFitted || s.Kind == ShapingSolved || s.Kind == ShapingExpected || s.Kind == ShapingTwin,
+		"kind", fmt.Sprintf("%q", s.Kind), "fitted, solved, expected or twin")
 	e.Want(s.Steps >= 1 && s.Steps <= 1<<24, "steps", s.Steps, "1 to 16777216")
 	e.Want(s.Lambda >= 0 && s.Lambda <= 1, "lambda", s.Lambda, "0 <= lambda <= 1")
 	e.Want(s.Epochs >= 1 && s.Epochs <= 10000, "epochs", s.Epochs, "1 to 10000")

@@ -16,7 +16,7 @@ type Setup struct {
 	Steps  uint64    // length of training in environment steps, over all of them: what schedules are measured by
 	Seed   seed.Seed // of everything that it draws
 	Signal Config
-	// Potential shapes the rewards; nil means no shaping. It is frozen while
+	// Potential shapes the rewards; nil where none was fitted. It is frozen while
 	// the agent learns and part of its state, so it need not be fitted where
 	// the agent is to be restored.
 	Potential *Potential
@@ -39,7 +39,7 @@ func (s *Setup) Validate() error {
 		return fmt.Errorf("%s has gamma %v, want 0 <= gamma <= 1", spec.ID, spec.Gamma)
 	case s.Signal.Credit == CreditSubject && spec.Subjects < 1:
 		return fmt.Errorf("signal.credit is subject, but %s does not say whose reward is whose, want plain", spec.ID)
-	case s.Potential == nil && s.Signal.Shaping.Baseline != "":
+	case s.Potential == nil && s.Signal.Shaping.Fits():
 		return fmt.Errorf("signal.shaping.baseline is %q and there is no potential", s.Signal.Shaping.Baseline)
 	case s.Potential != nil && s.Potential.net.In() != spec.ObsDim():
 		return fmt.Errorf("a potential of %d features for the %d of %s", s.Potential.net.In(), spec.ObsDim(), spec.ID)

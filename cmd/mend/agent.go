@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"mend/agents"
-	"mend/agents/baseline"
 	"mend/agents/dqn"
 	"mend/agents/ppo"
 	"mend/agents/signal"
@@ -21,7 +20,7 @@ import (
 // nor restored yet.
 func newAgent(c *configs.Run, spec *env.Spec, s seed.Seed) (agents.Agent, *signal.Potential, error) {
 	setup := signal.Setup{Spec: spec, Envs: c.Train.Envs, Steps: c.Train.Steps, Seed: s, Signal: c.Signal}
-	if c.Signal.Shaping.Baseline != "" {
+	if c.Signal.Shaping.Fits() {
 		p, err := signal.NewPotential(c.Signal.Shaping, spec)
 		if err != nil {
 			return nil, nil, err
@@ -72,7 +71,7 @@ func (t *training) prepare(ctx context.Context) error {
 	if err := worlds.SetExplore(t.config.Train.ExploringStarts); err != nil {
 		return err
 	}
-	rule, err := baseline.New(x.Baseline, *t.config.Baselines, spec)
+	rule, err := t.factory.rule(t.config, x.Baseline, spec)
 	if err != nil {
 		return err
 	}
@@ -110,7 +109,7 @@ func learningSignal(c *configs.Run) string {
 	add(s.Credit != signal.CreditPlain, "credit by %s", s.Credit)
 	add(s.Average == signal.AverageTail, "weights averaged over the last %.4g %%", 100*(1-s.AverageStart))
 	add(s.Average == signal.AverageEMA, "weights averaged by ema %g", s.AverageDecay)
-	add(s.Shaping.Baseline != "", "shaped by baseline:%s", s.Shaping.Baseline)
+	add(s.Shaping.Baseline != "", "shaped by baseline:%s, %s", s.Shaping.Baseline, s.Shaping.Kind)
 	add(c.Train.ExploringStarts > 0, "%.4g %% exploring starts", 100*c.Train.ExploringStarts)
 	if len(on) == 0 {
 		return "plain"

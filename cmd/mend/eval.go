@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mend/agents/baseline"
 	"mend/configs"
 	"mend/env"
 	"mend/eval"
@@ -70,27 +69,28 @@ func runEval(ctx context.Context, o *evalOptions, args []string) error {
 		}
 		learned = append(learned, s)
 	}
+	c, err := o.world(learned)
+	if err != nil {
+		return err
+	}
+	f, err := newFactory(&c.Env)
+	if err != nil {
+		return err
+	}
+	known := f.rules(c)
+	if len(names) > 0 && len(known) == 0 {
+		return usagef("%s has no baselines, want --baselines none, and no baseline:NAME", c.Env.ID)
+	}
 	for i, name := range names {
-		if !slices.Contains(baseline.Names(), name) {
-			return usage(env.UnknownError{What: "baseline", Name: name, Known: baseline.Names()})
+		if !slices.Contains(known, name) {
+			return usage(env.UnknownError{What: "baseline", Name: name, Known: known})
 		}
 		if slices.Contains(names[:i], name) {
 			return usagef("baseline:%s is given twice, want it once", name)
 		}
 	}
-	c, err := o.world(learned)
-	if err != nil {
-		return err
-	}
-	if len(names) > 0 && c.Baselines == nil {
-		return usagef("%s has no baselines, want --baselines none, and no baseline:NAME", c.Env.ID)
-	}
 	if all {
-		names = baseline.Names()
-	}
-	f, err := newFactory(&c.Env)
-	if err != nil {
-		return err
+		names = known
 	}
 	f.announce(o.err, false)
 	w, err := f.env(evaluationSplit)
@@ -116,7 +116,7 @@ func runEval(ctx context.Context, o *evalOptions, args []string) error {
 		}
 		entries = append(entries, e)
 	}
-	entries = append(entries, baselines(c, w.Spec(), names)...)
+	entries = append(entries, f.baselines(c, w.Spec(), names)...)
 	if len(entries) == 0 {
 		return usagef("no policy to evaluate: want a run, a checkpoint, a policy file or baseline:NAME")
 	}

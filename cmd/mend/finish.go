@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"mend/agents"
-	"mend/agents/baseline"
 	"mend/agents/mlp"
 	"mend/checkpoints"
 	"mend/checkpoints/policy"
@@ -36,7 +35,7 @@ func (t *training) finish(ctx context.Context, s train.Summary) error {
 		return err
 	}
 	entries := []eval.Entry{{Name: t.config.Algo, Kind: eval.Learned, New: greedy(t.agent.Actor())}}
-	entries = append(entries, baselines(t.config, t.vector.Spec(), baseline.Names())...)
+	entries = append(entries, t.factory.baselines(t.config, t.vector.Spec(), t.factory.rules(t.config))...)
 	fmt.Fprintf(t.err, "evaluating %d policies on %d held-out episodes\n", len(entries), t.config.Eval.Episodes)
 	r, err := eval.Run(ctx, t.factory.of(evaluationSplit), entries, t.config.Eval)
 	if err != nil {
@@ -84,22 +83,6 @@ func (t *training) tidy() error {
 // greedy makes policies that act by net.
 func greedy(net *mlp.Net) func() (agents.Policy, error) {
 	return func() (agents.Policy, error) { return mlp.NewGreedy(net), nil }
-}
-
-// baselines are the entries of the named baselines, none in worlds that have
-// none.
-func baselines(c *configs.Run, spec *env.Spec, names []string) []eval.Entry {
-	if c.Baselines == nil {
-		return nil
-	}
-	var entries []eval.Entry
-	for _, name := range names {
-		entries = append(entries, eval.Entry{
-			Name: "baseline:" + name, Kind: eval.Baseline,
-			New: func() (agents.Policy, error) { return baseline.New(name, *c.Baselines, spec) },
-		})
-	}
-	return entries
 }
 
 // newArtifact is the policy that acts by net, with what it needs to know. Run is

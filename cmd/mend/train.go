@@ -171,6 +171,9 @@ func newTraining(c *configs.Run, s streams) (*training, error) {
 	if t.factory, err = newFactory(&c.Env); err != nil {
 		return nil, err
 	}
+	if err := t.factory.shape(context.Background(), &c.Signal); err != nil {
+		return nil, err
+	}
 	root := seed.Seed(c.Train.Seed)
 	if t.vector, err = t.newVector(root.Child("train", 0), c.Train.Envs); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"mend/env"
 	"mend/env/classic"
 	"mend/env/cluster"
+	"mend/env/mdp"
 	"mend/env/trace"
 )
 
@@ -26,6 +27,7 @@ type recipe struct {
 	env   configs.Env
 	split split
 	trace *trace.Trace // already read; nil where the world replays none
+	exact *mdp.World   // already built, to be made siblings of; nil where the world is no exact MDP
 }
 
 // worlds lists every world.
@@ -39,6 +41,9 @@ func worlds() *env.Registry[recipe] {
 		r.Add(env.Entry[recipe]{ID: s.ID, Summary: s.Summary, New: func(r recipe) (env.Env, error) {
 			return world(cluster.New(r.env.ID, *r.env.Cluster))
 		}})
+	}
+	for _, e := range mdp.Catalogue {
+		r.Add(env.Entry[recipe]{ID: e.ID, Summary: e.Summary, New: func(r recipe) (env.Env, error) { return r.exact.Sibling(), nil }})
 	}
 	r.Add(env.Entry[recipe]{ID: "CartPole-v1", Summary: "Gymnasium's cart and pole, 500 steps", New: func(recipe) (env.Env, error) {
 		return classic.NewCartPole(), nil
@@ -79,11 +84,12 @@ func ids() []string {
 }
 
 // factory builds worlds of one configuration, as many as are wanted. Its trace
-// is read once.
+// is read, and its model is built, once.
 type factory struct {
 	entry  env.Entry[recipe]
 	recipe recipe
 	report *trace.Report // of the trace; nil where there is none
+	shaped *mdp.World    // what training worlds are siblings of, where an exact MDP is shaped
 }
 
 // newFactory reads the trace, if the world of c replays one, and settles which
@@ -94,6 +100,14 @@ func newFactory(c *configs.Env) (*factory, error) {
 		return nil, usage(err)
 	}
 	f := &factory{entry: entry, recipe: recipe{env: *c}}
+	if x, ok := mdp.Find(c.ID); ok {
+		m, err := x.Build(c.MDP)
+		if err != nil {
+			return nil, err
+		}
+		f.recipe.exact, err = mdp.New(m, *c.MDP)
+		return f, err
+	}
 	if c.Trace == nil {
 		return f, nil
 	}
@@ -172,6 +186,9 @@ func dealSystems(c *configs.Env, t *trace.Trace) error {
 func (f *factory) env(s split) (env.Env, error) {
 	r := f.recipe
 	r.split = s
+	if s == trainingSplit && f.shaped != nil {
+		r.exact = f.shaped
+	}
 	return f.entry.New(r)
 }
 

@@ -58,10 +58,10 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate returns nil or all complaints, as field.Errors.
+// Validate returns nil or all complaints, as field.Errors. Presets and forms are
+// the model's own affair; see [Entry.Validate].
 func (c *Config) Validate() error {
 	var e field.Errors
-	e.Want(c.Form == Lumped || c.Form == Raw, "form", fmt.Sprintf("%q", c.Form), "lumped or raw")
 	e.Want(c.Cost == Sampled || c.Cost == Expected, "cost", fmt.Sprintf("%q", c.Cost), "sampled or expected")
 	e.Want(c.Hold > 0 && c.Hold <= 1000*time.Hour, "hold", c.Hold, "above 0, at most 1000h")
 	e.Want(c.Tau >= 0 && c.Tau <= 1_000_000*time.Hour, "tau", c.Tau, "0 to 1000000h")

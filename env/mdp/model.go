@@ -305,11 +305,12 @@ func (m *Model) checkClasses(add func(string, ...any) bool) {
 }
 
 // obsKey is an observation as a key of a map.
-func obsKey(obs []float32) string {
-	b := make([]byte, 0, 4*len(obs))
+func obsKey(obs []float32) string { return string(appendKey(nil, obs)) }
+
+func appendKey(b []byte, obs []float32) []byte {
 	for _, x := range obs {
 		u := math.Float32bits(x)
 		b = append(b, byte(u), byte(u>>8), byte(u>>16), byte(u>>24))
 	}
-	return string(b)
+	return b
 }

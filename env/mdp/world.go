@@ -145,6 +145,14 @@ func (w *World) fillTables() {
 	}
 }
 
+// Sibling returns another world like this, shaped alike, that awaits Reset. It
+// shares the tables.
+func (w *World) Sibling() *World {
+	c := *w
+	c.running = false
+	return &c
+}
+
 // Model is what the world simulates.
 func (w *World) Model() *Model { return w.model }
 

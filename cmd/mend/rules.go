@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"mend/agents"
+	"mend/agents/baseline"
+	"mend/agents/signal"
+	"mend/configs"
+	"mend/env"
+	"mend/env/mdp"
+	"mend/eval"
+	"mend/eval/exact"
+)
+
+// rules are the names of the hand-written policies of the world.
+func (f *factory) rules(c *configs.Run) []string {
+	if w := f.recipe.exact; w != nil {
+		var names []string
+		for _, p := range w.Model().Policies {
+			names = append(names, p.Name)
+		}
+		return names
+	}
+	if c.Baselines != nil {
+		return baseline.Names()
+	}
+	return nil
+}
+
+// rule builds the hand-written policy of that name.
+func (f *factory) rule(c *configs.Run, name string, spec *env.Spec) (agents.Policy, error) {
+	if w := f.recipe.exact; w != nil {
+		p, err := w.Model().Named(name)
+		if err != nil {
+			return nil, err
+		}
+		return mdp.NewActor(w.Model(), p.Policy), nil
+	}
+	return baseline.New(name, *c.Baselines, spec)
+}
+
+// baselines are the entries of the named rules.
+func (f *factory) baselines(c *configs.Run, spec *env.Spec, names []string) []eval.Entry {
+	var entries []eval.Entry
+	for _, name := range names {
+		entries = append(entries, eval.Entry{
+			Name: "baseline:" + name, Kind: eval.Baseline,
+			New: func() (agents.Policy, error) { return f.rule(c, name, spec) },
+		})
+	}
+	return entries
+}
+
+// shape makes the training worlds of an exact MDP pay what the kind of shaping
+// says, where that is not for the agent to do.
+func (f *factory) shape(ctx context.Context, s *signal.Config) error {
+	x := &s.Shaping
+	if x.Baseline == "" || x.Kind == signal.ShapingFitted {
+		return nil
+	}
+	w := f.recipe.exact.Sibling()
+	m := w.Model()
+	p, err := m.Named(x.Baseline)
+	if err != nil {
+		return err
+	}
+	// What the rule is within the mask.
+	rule := exact.PolicyOf(w, mdp.NewActor(m, p.Policy))
+	if x.Kind == signal.ShapingTwin {
+		w.ShapeByTwin(rule)
+	} else {
+		phi, err := exact.EvaluateDiscounted(ctx, m, rule, w.Gamma(), exact.Options{})
+		if err != nil {
+			return fmt.Errorf("shaping by %s: %w", x.Baseline, err)
+		}
+		for i := range phi {
+			phi[i] = -phi[i]
+		}
+		w.ShapeByPotential(phi, x.Kind == signal.ShapingExpected)
+	}
+	f.shaped = w
+	return nil
+}

@@ -42,6 +42,9 @@ type Entry struct {
 	// policies may keep scratch. Policies of one Entry must act alike: what
 	// they do in an episode depends on the episode only.
 	New func() (agents.Policy, error)
+	// Exact is its objective in the long run, where that was solved; nil where it
+	// was not.
+	Exact *float64
 }
 
 // Episodic is a policy that draws or remembers. Run calls Begin before each

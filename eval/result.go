@@ -51,13 +51,18 @@ type PolicyResult struct {
 	Metrics map[string]Estimate `json:"metrics"`
 	// Paired compares with the best baseline on the same worlds; nil for that
 	// baseline itself and where there is none. The best baseline is the one
-	// with the best mean objective on these episodes, so its own mean is a
-	// little flattered, to the disadvantage of what is compared with it.
+	// with the best exact objective, or else with the best mean on these
+	// episodes: then its own mean is a little flattered, to the disadvantage of
+	// what is compared with it.
 	Paired *Paired `json:"paired,omitempty"`
 	// Versus compares a learned policy with every baseline.
 	Versus []Paired `json:"versus,omitempty"`
-	// Regret is how much worse than the optimum the objective's mean is, as a
-	// fraction of the optimum; nil where that is unknown. See SetOptimum.
+	// Exact is the objective in the long run, solved rather than sampled; nil
+	// where it was not.
+	Exact *float64 `json:"exact,omitempty"`
+	// Regret is how much worse than the optimum the objective is, as a fraction of
+	// the optimum: that of Exact where there is one, else that of the mean; nil
+	// where the optimum is unknown. See SetOptimum.
 	Regret *float64 `json:"regret,omitempty"`
 }
 
@@ -92,7 +97,7 @@ func summarize(spec *env.Spec, entries []Entry, cfg Config, played []sample) *Re
 		MetricInfo{Name: EpisodeLength, Unit: "decisions"})
 
 	for i, e := range entries {
-		p := PolicyResult{Name: e.Name, Kind: e.Kind, Metrics: make(map[string]Estimate, len(r.MetricsInfo))}
+		p := PolicyResult{Name: e.Name, Kind: e.Kind, Exact: e.Exact, Metrics: make(map[string]Estimate, len(r.MetricsInfo))}
 		for m, info := range r.MetricsInfo {
 			p.Metrics[info.Name] = RatioInterval(played[i][m])
 		}
@@ -119,29 +124,41 @@ func summarize(spec *env.Spec, entries []Entry, cfg Config, played []sample) *Re
 		}
 	}
 	if i := slices.IndexFunc(entries, func(e Entry) bool { return e.Kind == Optimal }); i >= 0 {
-		r.SetOptimum(r.Policies[i].Metric(r.Objective).Mean)
+		r.SetOptimum(r.value(&r.Policies[i]))
 	}
 	return r
 }
 
 // SetOptimum sets every policy's Regret against the optimum of the objective:
-// (mean − optimum)/|optimum|, with the sign turned where higher is better. Run
-// does so by the mean of the first Optimal entry, on the same episodes; whoever
-// knows the exact value calls it again. An optimum of 0 or NaN leaves the
-// regret unknown.
+// (value − optimum)/|optimum|, with the sign turned where higher is better, the
+// value being Exact or else the mean. Run does so by the value of the first
+// Optimal entry; whoever knows another calls it again. An optimum of 0 or NaN
+// leaves the regret unknown.
 func (r *Result) SetOptimum(optimum float64) {
-	sign := 1.0
-	if r.Info(r.Objective).HigherIsBetter {
-		sign = -1
-	}
 	for i := range r.Policies {
 		p := &r.Policies[i]
-		p.Regret = nil
-		x := sign * (p.Metric(r.Objective).Mean - optimum) / math.Abs(optimum)
-		if !math.IsNaN(x) && !math.IsInf(x, 0) {
-			p.Regret = &x
-		}
+		p.Regret = r.regret(r.value(p), optimum)
 	}
+}
+
+// value is the objective of a policy: exact where that is known.
+func (r *Result) value(p *PolicyResult) float64 {
+	if p.Exact != nil {
+		return *p.Exact
+	}
+	return p.Metric(r.Objective).Mean
+}
+
+// regret is nil where it is not known.
+func (r *Result) regret(value, optimum float64) *float64 {
+	x := (value - optimum) / math.Abs(optimum)
+	if r.Info(r.Objective).HigherIsBetter {
+		x = -x
+	}
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return &x
 }
 
 // Info describes the named metric; of an unknown one it knows only the name.
@@ -179,7 +196,7 @@ func (r *Result) Columns() []MetricInfo {
 func (r *Result) Ranked() []PolicyResult {
 	ranked := slices.Clone(r.Policies)
 	slices.SortStableFunc(ranked, func(a, b PolicyResult) int {
-		x, y := a.Metric(r.Objective).Mean, b.Metric(r.Objective).Mean
+		x, y := r.value(&a), r.value(&b)
 		switch {
 		case r.better(x, y):
 			return -1
@@ -205,8 +222,8 @@ func (r *Result) better(x, y float64) bool {
 	return x < y
 }
 
-// BestBaseline is the baseline with the best mean objective, nil where no
-// baseline has one.
+// BestBaseline is the baseline with the best objective, nil where no baseline has
+// one.
 func (r *Result) BestBaseline() *PolicyResult {
 	if i := r.bestBaseline(); i >= 0 {
 		return &r.Policies[i]
@@ -215,10 +232,11 @@ func (r *Result) BestBaseline() *PolicyResult {
 }
 
 func (r *Result) bestBaseline() int {
-	best, bestMean := -1, math.NaN()
-	for i, p := range r.Policies {
-		if mean := p.Metric(r.Objective).Mean; p.Kind == Baseline && r.better(mean, bestMean) {
-			best, bestMean = i, mean
+	best, least := -1, math.NaN()
+	for i := range r.Policies {
+		p := &r.Policies[i]
+		if x := r.value(p); p.Kind == Baseline && r.better(x, least) {
+			best, least = i, x
 		}
 	}
 	return best

@@ -224,14 +224,10 @@ func (r *Result) WriteTable(w io.Writer) error {
 			rows[i] = append(rows[i], difference(scale, p.Paired))
 		}
 	}
-	if slices.ContainsFunc(ranked, func(p PolicyResult) bool { return p.Regret != nil }) {
-		header = append(header, "regret [%]")
+	for _, c := range r.ExactColumns() {
+		header = append(header, c.Header)
 		for i, p := range ranked {
-			cell := "-"
-			if p.Regret != nil {
-				cell = strconv.FormatFloat(100**p.Regret, 'f', 2, 64)
-			}
-			rows[i] = append(rows[i], cell)
+			rows[i] = append(rows[i], c.Text(&p))
 		}
 	}
 	if err := writeGrid(w, header, rows); err != nil {
@@ -261,6 +257,39 @@ func (r *Result) WriteTable(w io.Writer) error {
 		return fmt.Errorf("eval: table: %w", err)
 	}
 	return nil
+}
+
+// ExactColumn is a column of a table that is exact or, in the case of regret, may
+// be.
+type ExactColumn struct {
+	Header string
+	Text   func(p *PolicyResult) string // "-" where it is not known
+}
+
+// ExactColumns are the exact objective and the regret, as far as any policy has
+// them.
+func (r *Result) ExactColumns() []ExactColumn {
+	column := func(header string, decimals int, factor float64, of func(p *PolicyResult) *float64) []ExactColumn {
+		if !slices.ContainsFunc(r.Policies, func(p PolicyResult) bool { return of(&p) != nil }) {
+			return nil
+		}
+		return []ExactColumn{{header, func(p *PolicyResult) string {
+			if x := of(p); x != nil {
+				return strconv.FormatFloat(factor**x, 'f', decimals, 64)
+			}
+			return "-"
+		}}}
+	}
+	header, decimals := "exact", 2
+	regret := "regret [%]"
+	if u := r.Info(r.Objective).Unit; u != "" {
+		header += " [" + printable(u) + "]"
+	}
+	exact := column(header, 8, 1, func(p *PolicyResult) *float64 { return p.Exact })
+	if exact != nil {
+		regret, decimals = "exact regret [%]", 4
+	}
+	return append(exact, column(regret, decimals, 100, func(p *PolicyResult) *float64 { return p.Regret })...)
 }
 
 // DifferenceScale is how the paired differences of r are written, all alike.

@@ -120,7 +120,7 @@ func runEval(ctx context.Context, o *evalOptions, args []string) error {
 	if len(entries) == 0 {
 		return usagef("no policy to evaluate: want a run, a checkpoint, a policy file or baseline:NAME")
 	}
-	r, err := eval.Run(ctx, f.of(evaluationSplit), entries, c.Eval)
+	r, err := f.evaluate(ctx, entries, c.Eval)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (t *training) finish(ctx context.Context, s train.Summary) error {
 	entries := []eval.Entry{{Name: t.config.Algo, Kind: eval.Learned, New: greedy(t.agent.Actor())}}
 	entries = append(entries, t.factory.baselines(t.config, t.vector.Spec(), t.factory.rules(t.config))...)
 	fmt.Fprintf(t.err, "evaluating %d policies on %d held-out episodes\n", len(entries), t.config.Eval.Episodes)
-	r, err := eval.Run(ctx, t.factory.of(evaluationSplit), entries, t.config.Eval)
+	r, err := t.factory.evaluate(ctx, entries, t.config.Eval)
 	if err != nil {
 		return err
 	}

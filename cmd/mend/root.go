@@ -69,7 +69,7 @@ well-known systems on the same failures, and exports them.
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newTrain(s), newEval(s), newExport(s), newInspect(s), newEnv(s), newConfig(s), newBench(s), newVersion(s),
+		newTrain(s), newEval(s), newSolve(s), newExport(s), newInspect(s), newEnv(s), newConfig(s), newBench(s), newVersion(s),
 		&cobra.Command{
 			Use:   "exit-codes",
 			Short: "What the exit codes mean",

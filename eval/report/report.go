@@ -183,14 +183,14 @@ func newTable(r *eval.Result) table {
 			t.Rows[i].Cells = append(t.Rows[i].Cells, c)
 		}
 	}
-	if slices.ContainsFunc(ranked, func(p eval.PolicyResult) bool { return p.Regret != nil }) {
-		t.Header = append(t.Header, "regret [%]")
+	for _, x := range r.ExactColumns() {
+		t.Header = append(t.Header, x.Header)
 		for i, p := range ranked {
-			c := cell{Value: "–"}
-			if p.Regret != nil {
-				c.Value = strings.ReplaceAll(strconv.FormatFloat(100**p.Regret, 'f', 2, 64), "-", "−")
+			text := x.Text(&p)
+			if text == "-" {
+				text = "–"
 			}
-			t.Rows[i].Cells = append(t.Rows[i].Cells, c)
+			t.Rows[i].Cells = append(t.Rows[i].Cells, cell{Value: strings.ReplaceAll(text, "-", "−")})
 		}
 	}
 	return t

@@ -73,6 +73,8 @@ func New(cfg Config, s signal.Setup) (*Agent, error) {
 		return nil, fmt.Errorf("dqn: %w", err)
 	}
 	switch {
+	case s.Signal.Differential:
+		return nil, fmt.Errorf("dqn: signal.differential is true, want false: it is for ppo")
 	case actions > maxActions:
 		return nil, fmt.Errorf("dqn: %s has %d actions, want at most %d", spec.ID, actions, maxActions)
 	case cfg.Quantiles > 1 && head != learn.LinearHead:

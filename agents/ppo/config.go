@@ -45,8 +45,13 @@ type Config struct {
 	EntropyCoefficientFinal float64 `yaml:"entropy_coefficient_final"`
 	// NormalizeAdvantage: none; minibatch, each minibatch is shifted and scaled
 	// to mean 0 and standard deviation 1; running, all are divided by a root
-	// mean square that is kept over updates, and clipped at 4 of it.
+	// mean square that is kept over updates, and clipped by AdvantageClip.
 	NormalizeAdvantage string `yaml:"normalize_advantage"`
+	// AdvantageClip bounds advantages that are divided by a running root mean
+	// square, on both sides; 0 means no bound. A bound tames the gradient of rare
+	// catastrophes, and so hides them: where rewards are noisy, damage becomes
+	// cheap.
+	AdvantageClip float64 `yaml:"advantage_clip"`
 	// TargetKL ends an update once a minibatch estimates a divergence from the
 	// old policy of 1.5 times this; 0 means never.
 	TargetKL float64 `yaml:"target_kl"`
@@ -84,7 +89,7 @@ func DefaultConfig() Config {
 		Gamma: 0.99, Lambda: 0.95,
 		Clip: 0.2, ClipSchedule: signal.Constant, ValueClip: 0, ValueCoefficient: 0.5,
 		EntropyCoefficient: 0.01, EntropyCoefficientFinal: 0,
-		NormalizeAdvantage: NormalizeMinibatch, TargetKL: 0,
+		NormalizeAdvantage: NormalizeMinibatch, AdvantageClip: 4, TargetKL: 0,
 		LearningRate: 3e-4, LearningRateSchedule: signal.Linear, AdamEps: 1e-5, MaxGradNorm: 0.5,
 		Hidden: []int{64, 64}, Activation: "tanh",
 	}
@@ -109,7 +114,7 @@ func (c *Config) Validate() error {
 	}{
 		{"value_clip", c.ValueClip}, {"value_coefficient", c.ValueCoefficient}, {"value_huber", c.ValueHuber},
 		{"entropy_coefficient", c.EntropyCoefficient}, {"entropy_coefficient_final", c.EntropyCoefficientFinal},
-		{"target_kl", c.TargetKL}, {"max_grad_norm", c.MaxGradNorm},
+		{"advantage_clip", c.AdvantageClip}, {"target_kl", c.TargetKL}, {"max_grad_norm", c.MaxGradNorm},
 	} {
 		e.Want(x.value >= 0 && finite(x.value), x.path, x.value, "a finite number of at least 0")
 	}

@@ -56,7 +56,7 @@ func newWorkspace(a *Agent) workspace {
 		w.potentials, w.shaped = f(n+a.rollout.envs), f(n)
 	}
 	w.rewards = w.shaped
-	if a.scale != nil || a.rollout.chains != nil {
+	if a.scale != nil || a.rate != nil || a.rollout.chains != nil {
 		w.rewards = f(n)
 	}
 	return w
@@ -127,8 +127,8 @@ func (a *Agent) valuesOf(obs, values []float32) {
 	})
 }
 
-// rewardSignal computes the rewards that are learned from: shaped, then scaled.
-// The potential is in the world's units, so the scale comes last.
+// rewardSignal computes the rewards that are learned from: shaped, then scaled or
+// less their average. The potential is in the world's units, so that comes last.
 func (a *Agent) rewardSignal() {
 	r := a.rollout
 	if a.potentials != nil {
@@ -151,6 +151,12 @@ func (a *Agent) rewardSignal() {
 	}
 	if a.scale != nil {
 		kernel.Scale(a.rewards, rewards, float32(a.scale.Factor()))
+	}
+	if a.rate != nil {
+		rate := a.rate.Rate()
+		for k, x := range rewards {
+			a.rewards[k] = float32(float64(x) - float64(rate*float64(r.elapsed[k])))
+		}
 	}
 }
 

@@ -37,6 +37,7 @@ type Agent struct {
 	average       *signal.Average     // nil where actor is policy
 	moments       *signal.Moments     // of the observations; nil where they are not normalised
 	scale         *signal.ReturnScale // of the rewards; nil where they are not scaled
+	rate          *signal.RewardRate  // of rewards, which is subtracted; nil where it is not
 	rms           meanSquare          // of the advantages
 	acting        signal.Stream       // draws actions
 	shuffling     signal.Stream       // draws minibatches
@@ -111,6 +112,12 @@ func New(cfg Config, s signal.Setup) (*Agent, error) {
 	}
 	if s.Signal.NormalizeReward {
 		a.scale = signal.NewReturnScale(s.Envs, a.gamma)
+	}
+	if s.Signal.Differential {
+		if a.gamma != 1 {
+			return nil, fmt.Errorf("ppo: signal.differential is true with a discount of %v, want 1", a.gamma)
+		}
+		a.rate = &signal.RewardRate{}
 	}
 	a.workspace = newWorkspace(a)
 	a.before = newBefore(a.listTensors())
@@ -193,7 +200,7 @@ func (a *Agent) update() ([]agents.Metric, error) {
 	rows := a.rows()
 	explained := a.explainedVariance(rows)
 	if cfg.NormalizeAdvantage == NormalizeRunning {
-		a.rms.divide(a.adv, rows)
+		a.rms.divide(a.adv, rows, cfg.AdvantageClip)
 	}
 	used := a.whole(len(rows))
 
@@ -255,6 +262,9 @@ func (a *Agent) update() ([]agents.Metric, error) {
 	}
 	if a.scale != nil {
 		metrics = append(metrics, agents.Metric{Name: "reward_factor", Value: a.scale.Factor()})
+	}
+	if a.rate != nil {
+		metrics = append(metrics, agents.Metric{Name: "reward_rate", Value: a.rate.Rate()})
 	}
 	if a.rollout.chains != nil {
 		metrics = append(metrics, agents.Metric{Name: "learned_share", Value: float64(used) / float64(len(a.adv))})
@@ -373,20 +383,16 @@ func normalize(x []float32) {
 type meanSquare struct{ sum, weight float64 }
 
 // The memory of meanSquare is some ten rollouts: advantages shrink as the policy
-// improves. The bound is that of our own trials on exact MDPs, where rare
-// catastrophes otherwise rule a rollout; it bounds a gradient, not a reward.
-const (
-	meanSquareDecay = 0.9
-	advantageClip   = 4
-)
+// improves.
+const meanSquareDecay = 0.9
 
 func (m *meanSquare) root() float64 {
 	return math.Sqrt(m.sum / max(m.weight, math.SmallestNonzeroFloat64))
 }
 
 // divide takes the given rows of adv into the average, divides them by its root
-// and clips them to ±4.
-func (m *meanSquare) divide(adv []float32, rows []int32) {
+// and, unless clip is 0, clips them to ±clip.
+func (m *meanSquare) divide(adv []float32, rows []int32, clip float64) {
 	if len(rows) == 0 {
 		return
 	}
@@ -397,8 +403,11 @@ func (m *meanSquare) divide(adv []float32, rows []int32) {
 	m.sum = float64(meanSquareDecay*m.sum) + float64((1-meanSquareDecay)*(squares/float64(len(rows))))
 	m.weight = float64(meanSquareDecay*m.weight) + (1 - meanSquareDecay)
 	scale := 1 / (m.root() + 1e-8)
+	if clip == 0 {
+		clip = math.Inf(1)
+	}
 	for _, k := range rows {
-		adv[k] = float32(max(-advantageClip, min(advantageClip, float64(adv[k])*scale)))
+		adv[k] = float32(max(-clip, min(clip, float64(adv[k])*scale)))
 	}
 }
 

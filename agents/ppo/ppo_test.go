@@ -728,12 +728,12 @@ func TestRunningMeanSquare(t *testing.T) {
 	var m meanSquare
 	rows := []int32{0, 1}
 	x := []float32{2, -2, 7}
-	m.divide(x, rows)
+	m.divide(x, rows, 4)
 	if x[2] != 7 || math.Abs(float64(x[0])-1) > 1e-6 || x[1] != -x[0] {
 		t.Errorf("first rollout became %v, want ±1 and 7", x)
 	}
 	x = []float32{1, 1, 7}
-	m.divide(x, rows)
+	m.divide(x, rows, 4)
 	if want := math.Sqrt(1.9 / (0.9*4 + 1)); math.Abs(float64(x[0])-want) > 1e-6 {
 		t.Errorf("second rollout became %v, want %v", x, want)
 	}
@@ -744,10 +744,10 @@ func TestRunningMeanSquare(t *testing.T) {
 		rows = append(rows, int32(k))
 	}
 	m = meanSquare{}
-	if m.divide(x, rows); x[3] != -4 {
+	if m.divide(x, rows, 4); x[3] != -4 {
 		t.Errorf("an advantage of 10 roots became %v, want -4", x[3])
 	}
-	m.divide(x, nil) // nothing to learn from
+	m.divide(x, nil, 4) // nothing to learn from
 }
 
 func TestExplainedVariance(t *testing.T) {

@@ -89,6 +89,9 @@ func (a *Agent) learnStatistics() {
 		}
 		a.scale.Refresh()
 	}
+	if a.rate != nil {
+		a.rate.Add(a.shaped, r.elapsed)
+	}
 }
 
 // Fields carries everything that learning depends on. After an error the agent
@@ -104,6 +107,7 @@ func (a *Agent) Fields(c *state.Codec) {
 		{"environments", a.setup.Envs}, {"steps in a rollout", a.rollout.steps},
 		{"normalisers of observations", count(a.moments != nil)},
 		{"scales of rewards", count(a.scale != nil)},
+		{"rates of rewards", count(a.rate != nil)},
 		{"averages of weights", count(a.average != nil)},
 		{"potentials", count(a.setup.Potential != nil)},
 		{"credited subjects", a.creditedSubjects()},
@@ -133,6 +137,9 @@ func (a *Agent) Fields(c *state.Codec) {
 	}
 	if a.scale != nil {
 		a.scale.Fields(c)
+	}
+	if a.rate != nil {
+		a.rate.Fields(c)
 	}
 	if a.average != nil {
 		a.average.Fields(c)

@@ -20,6 +20,10 @@ type Config struct {
 	// NormalizeReward divides rewards by the running standard deviation of the
 	// discounted return. It never clips them.
 	NormalizeReward bool `yaml:"normalize_reward"`
+	// Differential subtracts the running average reward per interval from every
+	// reward, for learning the average reward instead of a discounted one: the
+	// discount must be 1. PPO only.
+	Differential bool `yaml:"differential"`
 	// ValueHead says what the last number of a value network means: linear, the
 	// value itself; symexp, sign(y)·(e^|y|−1), trained by the relative error,
 	// for values over orders of magnitude.
@@ -52,6 +56,9 @@ type Shaping struct {
 	// the reward is the difference to a twin under the baseline that meets the same
 	// chance. Solved and expected tell a learner more than experience would.
 	Kind string `yaml:"kind"`
+	// Samples is how often an exact MDP draws what a decision leads to, the reward
+	// being the mean: the simulator tries each decision that often.
+	Samples int `yaml:"samples"`
 	// Steps are the environment steps of the baseline's rollouts, over all
 	// environments. They are not part of the training's.
 	Steps uint64 `yaml:"steps"`
@@ -108,7 +115,7 @@ func DefaultConfig() Config {
 		AverageStart:    0.7,
 		AverageDecay:    0.998,
 		Shaping: Shaping{
-			Kind:  ShapingFitted,
+			Kind: ShapingFitted, Samples: 1,
 			Steps: 200_000, Lambda: 0.997, Epochs: 8, MinibatchSize: 256,
 			LearningRate: 3e-3, Hidden: []int{64, 64}, Activation: "tanh",
 		},
@@ -125,6 +132,8 @@ func (c *Config) Validate() error {
 	e.Want(c.Average == AverageNone || c.Average == AverageTail || c.Average == AverageEMA, "average", quoted(c.Average), "none, tail or ema")
 	e.Want(c.AverageStart >= 0 && c.AverageStart < 1, "average_start", c.AverageStart, "0 <= average_start < 1")
 	e.Want(c.AverageDecay > 0 && c.AverageDecay < 1, "average_decay", c.AverageDecay, "0 < average_decay < 1")
+	e.Want(!c.Differential || !c.NormalizeReward && c.Credit != CreditSubject, "differential", c.Differential,
+		"false with normalize_reward, whose scale is that of a discounted return, or credit subject")
 	e.Under("shaping", c.Shaping.Validate())
 	return e.Err()
 }
@@ -137,6 +146,7 @@ func (s *Shaping) Validate() error {
 	var e field.Errors
 	e.Want(s.Kind == ShapingFitted || s.Kind == ShapingSolved || s.Kind == ShapingExpected || s.Kind == ShapingTwin,
 		"kind", fmt.Sprintf("%q", s.Kind), "fitted, solved, expected or twin")
+	e.Want(s.Samples >= 1 && s.Samples <= 1<<20, "samples", s.Samples, "1 to 1048576")
 	e.Want(s.Steps >= 1 && s.Steps <= 1<<24, "steps", s.Steps, "1 to 16777216")
 	e.Want(s.Lambda >= 0 && s.Lambda <= 1, "lambda", s.Lambda, "0 <= lambda <= 1")
 	e.Want(s.Epochs >= 1 && s.Epochs <= 10000, "epochs", s.Epochs, "1 to 10000")

@@ -12,6 +12,7 @@ import (
 	"mend/configs"
 	"mend/configs/field"
 	"mend/env"
+	"mend/env/mdp"
 	"mend/env/seed"
 )
 
@@ -105,11 +106,17 @@ func learningSignal(c *configs.Run) string {
 	}
 	add(s.NormalizeObservation, "normalized observations")
 	add(s.NormalizeReward, "normalized rewards")
+	add(s.Differential, "differential rewards")
 	add(s.ValueHead != "linear", "value head %s", s.ValueHead)
 	add(s.Credit != signal.CreditPlain, "credit by %s", s.Credit)
 	add(s.Average == signal.AverageTail, "weights averaged over the last %.4g %%", 100*(1-s.AverageStart))
 	add(s.Average == signal.AverageEMA, "weights averaged by ema %g", s.AverageDecay)
 	add(s.Shaping.Baseline != "", "shaped by baseline:%s, %s", s.Shaping.Baseline, s.Shaping.Kind)
+	add(s.Shaping.Samples > 1, "rewards of %d draws", s.Shaping.Samples)
+	if m := c.Env.MDP; m != nil {
+		add(m.Cost == mdp.Expected, "expected costs")
+		add(m.Guard, "guarded")
+	}
 	add(c.Train.ExploringStarts > 0, "%.4g %% exploring starts", 100*c.Train.ExploringStarts)
 	if len(on) == 0 {
 		return "plain"
@@ -118,24 +125,29 @@ func learningSignal(c *configs.Run) string {
 }
 
 // checkWorld refuses options of the learning signal that the world of r does not
-// serve. It builds a world only where there is such an option.
+// serve. It builds a world only where there is such an option, and no exact MDP,
+// which all serve the same.
 func checkWorld(r *configs.Run) error {
 	explore, credit := r.Train.ExploringStarts > 0, r.Signal.Credit == signal.CreditSubject
-	if !explore && !credit {
+	if !explore && !credit && !r.Signal.Differential {
 		return nil
 	}
-	w, err := bareWorld(&r.Env)
-	if err != nil {
-		return err
+	explores, credits, gamma := true, false, 0.0
+	if m := r.Env.MDP; m == nil {
+		w, err := bareWorld(&r.Env)
+		if err != nil {
+			return err
+		}
+		_, explores = w.(env.Exploring)
+		_, credits = w.(env.Credited)
+		credits = credits && w.Spec().Subjects > 0
+		gamma = w.Spec().Gamma
+	} else if m.Tau > 0 {
+		gamma = 0.5 // which it is does not matter: it is not 1
 	}
 	var e field.Errors
-	if credit {
-		_, ok := w.(env.Credited)
-		e.Want(ok && w.Spec().Subjects > 0, "signal.credit", r.Signal.Credit, signal.CreditPlain+": "+r.Env.ID+" does not say whose reward is whose")
-	}
-	if explore {
-		_, ok := w.(env.Exploring)
-		e.Want(ok, "train.exploring_starts", r.Train.ExploringStarts, "0: "+r.Env.ID+" offers no exploring starts")
-	}
+	e.Want(!credit || credits, "signal.credit", r.Signal.Credit, signal.CreditPlain+": "+r.Env.ID+" does not say whose reward is whose")
+	e.Want(!explore || explores, "train.exploring_starts", r.Train.ExploringStarts, "0: "+r.Env.ID+" offers no exploring starts")
+	e.Want(!r.Signal.Differential || discount(r, &env.Spec{Gamma: gamma}) == 1, "signal.differential", true, "false where the discount is not 1")
 	return e.Err()
 }

@@ -29,8 +29,8 @@ type benchOptions struct {
 	streams
 }
 
-// Groups of benchmarks that are measured where none is named: not solved, which
-// takes minutes.
+// Groups of benchmarks that are measured where none is named: not solved and
+// regret, which take minutes.
 var benchDefaults = []string{"kernel", "learner", "act"}
 
 func newBench(s streams) *cobra.Command {
@@ -39,17 +39,19 @@ func newBench(s streams) *cobra.Command {
 		Use:   "bench [GROUP|NAME]...",
 		Short: "Measure how fast this machine computes, trains and acts",
 		Long: `Measure how fast this machine computes, trains and acts. An argument is a group,
-a name or the beginning of names; without any, all groups but solved are
-measured, in about a minute. Every figure that is published of mend comes from
+a name or the beginning of names; without any, all groups but solved and regret
+are measured, in about a minute. Every figure that is published of mend comes from
 one of these commands:
 
-  mend bench                           all groups but solved
+  mend bench                           all groups but solved and regret
   mend bench kernel                    GFLOP/s of products, ns an element of the rest
   mend bench learner                   gradient steps in us, training in steps/s, memory in MB
   mend bench learner --cores 2         the same on two cores: ppo-train and large n gain
   mend bench act --json                ns a decision, for machines
   mend bench solved                    steps and CPU seconds until solved, five seeds
   mend bench solved/cartpole-ppo --seeds 20 --first-seed 101
+  mend bench regret --seeds 10         distance from the optimum, an hour or more
+  mend bench regret/MDPA-v0/ppo/       of one recipe, a minute or two
 
 kernel   kernel/gemm/MxNxK, gemm-tn (gradient of weights), gemm-nt (gradient of
          inputs), and tanh, exp, log, log-softmax, adam on 4,096 elements
@@ -69,6 +71,14 @@ solved   training with a committed configuration, 20 greedy episodes on held-out
          they first did, CPU seconds with the start of the program and without
          evaluations, where a seed that never did counts with all of its training;
          /stays: share of the later evaluations, of all seeds, that are as good
+regret   training on exact MDPs with a committed configuration. /regret: how much more
+         the learned policy costs in the long run than the best possible one, solved,
+         not sampled; /regret-half, /regret-fifth: after a half and a fifth of the
+         training; /decisions, /cpu-s: all of it, without evaluations. A name without
+         a comma is a recipe, with all that helps it; with one, the recipe less that
+         help: no-guard, no-exploring-starts, every-step (a decision every 5 minutes),
+         cost-reward (no shaping), unassisted (none of them, and losses charged as
+         they happen). What the learner was helped by is listed below the figures
 
 The value is the median of the runs or seeds, min and max are the extremes, but
 /solved is a count and /steps-p10, /steps-p90 and /stays are what they say. On one
@@ -222,6 +232,11 @@ func (o *benchOptions) writeBench(r *benchReport) error {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for i, x := range r.Results {
+		if x.Note != "" && (i == 0 || path.Dir(r.Results[i-1].Name) != path.Dir(x.Name)) {
+			fmt.Fprintf(&b, "\n%s: %s", path.Dir(x.Name), x.Note)
+		}
 	}
 	m := r.Machine
 	fmt.Fprintf(&b, "\n%s, kernel %s, %s, %d of %d cores; value is the median\n", m.CPU, m.Kernel, m.Go, m.Cores, runtime.NumCPU())

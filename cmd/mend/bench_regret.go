@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"mend/agents"
 	"mend/agents/mlp"
@@ -13,35 +16,58 @@ import (
 	"mend/train"
 )
 
-// regretRow is one line of the study of regret: a committed configuration, and
-// what of it is changed.
+// regretRow is a line of the study of regret: a committed configuration, and what
+// of it is changed. Without changes it is one of the recipes; each of the others
+// takes away a part of the assistance, or puts something weaker in its place.
 type regretRow struct {
 	name, study string
 	set         []string
 }
 
+// What rows change.
+var (
+	noGuard     = []string{"env.mdp.guard=false"}
+	noExploring = []string{"train.exploring_starts=0"}
+	everyStep   = []string{"env.mdp.hold=5m"}
+	costReward  = []string{`signal.shaping.baseline=""`}
+	unassisted  = slices.Concat(costReward, noGuard, noExploring, everyStep, []string{"env.mdp.cost=sampled"})
+)
+
 var regretRows = []regretRow{
 	{"MDPA-v0/ppo", "mdpa-ppo", nil},
 	{"MDPA-v0/dqn", "mdpa-dqn", nil},
+	{"MDPB-v0/ppo", "mdpb-ppo", nil},
+	{"MDPB-v0/dqn", "mdpb-dqn", nil},
+
+	{"MDPA-v0/ppo,no-guard", "mdpa-ppo", noGuard},
+	{"MDPA-v0/ppo,no-exploring-starts", "mdpa-ppo", noExploring},
+	{"MDPA-v0/ppo,every-step", "mdpa-ppo", everyStep},
+	{"MDPA-v0/ppo,cost-reward", "mdpa-ppo", costReward},
+	{"MDPA-v0/ppo,unassisted", "mdpa-ppo", unassisted},
+	{"MDPA-v0/dqn,cost-reward", "mdpa-dqn", costReward},
+	{"MDPA-v0/dqn,unassisted", "mdpa-dqn", unassisted},
+	{"MDPB-v0/ppo,unassisted", "mdpb-ppo", unassisted},
+	{"MDPB-v0/dqn,unassisted", "mdpb-dqn", unassisted},
 }
 
+// regret lists the benchmarks of how far from the optimum training ends, exactly.
 func (o *benchOptions) regret() []bench.Benchmark {
 	var list []bench.Benchmark
 	for _, x := range regretRows {
 		name := "regret/" + x.name
 		b := bench.Benchmark{Run: func(ctx context.Context, _ bench.Sampler) ([]bench.Result, error) {
-			var all []regretOf
+			var all []learning
 			for i := range o.seeds {
-				r, err := o.learnExact(ctx, x, o.firstSeed+uint64(i))
+				l, err := o.learnExact(ctx, x, o.firstSeed+uint64(i))
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", name, err)
 				}
-				fmt.Fprintf(o.err, "%s %v\n", name, r)
-				all = append(all, r)
+				fmt.Fprintf(o.err, "%s %v\n", name, l)
+				all = append(all, l)
 			}
 			return summarizeRegret(name, all), nil
 		}}
-		for _, r := range summarizeRegret(name, []regretOf{{}}) {
+		for _, r := range summarizeRegret(name, []learning{{}}) {
 			b.Names = append(b.Names, r.Name)
 		}
 		list = append(list, b)
@@ -49,77 +75,106 @@ func (o *benchOptions) regret() []bench.Benchmark {
 	return list
 }
 
-type regretOf struct {
-	seed, steps uint64
-	regret      float64 // of the last evaluation
-	cpu         float64 // s, of training
-	curve       []point
+// learning is how the exact regret of one seed fell.
+type learning struct {
+	seed  uint64
+	help  string // what the learner was helped by
+	curve []look // the last is at the end
 }
 
-type point struct {
-	steps  uint64
-	regret float64
+// look is one evaluation.
+type look struct {
+	share     float64 // of the training
+	decisions uint64
+	cpu       float64 // s of training
+	regret    float64 // a fraction
 }
 
-func (r regretOf) String() string {
-	s := fmt.Sprintf("seed %d: regret %.4f %% after %d decisions, %.1f CPU s;", r.seed, 100*r.regret, r.steps, r.cpu)
-	for _, p := range r.curve {
-		s += fmt.Sprintf(" %dk %.3g", p.steps/1000, 100*p.regret)
+// at is the look at a share of the training.
+func (l *learning) at(share float64) look {
+	if i := slices.IndexFunc(l.curve, func(x look) bool { return x.share >= share-1e-9 }); i >= 0 {
+		return l.curve[i]
 	}
-	return s
+	return look{}
 }
 
-func summarizeRegret(name string, all []regretOf) []bench.Result {
-	var regret, cpu, steps []float64
-	for _, r := range all {
-		regret, cpu, steps = append(regret, 100*r.regret), append(cpu, r.cpu), append(steps, float64(r.steps))
+func (l learning) String() string {
+	var b strings.Builder
+	end := l.at(1)
+	fmt.Fprintf(&b, "seed %d: regret %.4f %% after %d decisions, %.1f CPU s; before:", l.seed, 100*end.regret, end.decisions, end.cpu)
+	for _, x := range l.curve {
+		if x.share < 1 {
+			fmt.Fprintf(&b, " %.3g", 100*x.regret)
+		}
+	}
+	return b.String()
+}
+
+// summarizeRegret is what the seeds of one row came to.
+func summarizeRegret(name string, all []learning) []bench.Result {
+	of := func(name, unit string, value func(l *learning) float64) bench.Result {
+		var list []float64
+		for i := range all {
+			list = append(list, value(&all[i]))
+		}
+		r := bench.Summarize(name, unit, list)
+		r.Note = all[0].help
+		return r
+	}
+	regretAt := func(share float64) func(*learning) float64 {
+		return func(l *learning) float64 { return 100 * l.at(share).regret }
 	}
 	return []bench.Result{
-		bench.Summarize(name+"/regret", "%", regret), bench.Summarize(name+"/decisions", "decisions", steps), bench.Summarize(name+"/cpu-s", "s", cpu),
+		of(name+"/regret", "%", regretAt(1)),
+		of(name+"/regret-half", "%", regretAt(0.5)),
+		of(name+"/regret-fifth", "%", regretAt(0.2)),
+		of(name+"/decisions", "decisions", func(l *learning) float64 { return float64(l.at(1).decisions) }),
+		of(name+"/cpu-s", "s", func(l *learning) float64 { return l.at(1).cpu }),
 	}
 }
 
-// learnExact trains one seed and looks at its exact regret on the way.
-func (o *benchOptions) learnExact(ctx context.Context, x regretRow, trainingSeed uint64) (regretOf, error) {
-	c, err := (&overrides{set: append(append([]string(nil), x.set...), o.set...)}).readData(x.study+".yaml", configs.Study(x.study))
+// learnExact trains one seed and looks at its exact regret ten times.
+func (o *benchOptions) learnExact(ctx context.Context, x regretRow, trainingSeed uint64) (learning, error) {
+	c, err := (&overrides{set: slices.Concat(x.set, o.set)}).readData(x.study+".yaml", configs.Study(x.study))
 	if err != nil {
-		return regretOf{}, err
+		return learning{}, err
 	}
 	c.Train.Seed = trainingSeed
+	c.Train.EvalEvery = max(1, c.Train.Steps/10)
 	t, done, err := o.trainingOf(c)
 	if err != nil {
-		return regretOf{}, err
+		return learning{}, err
 	}
 	defer done()
-	w := t.factory.recipe.exact
-	optimum, err := exact.Optimum(ctx, w.Model(), exact.Options{})
+	optimum, err := t.factory.optimum(ctx)
 	if err != nil {
-		return regretOf{}, err
+		return learning{}, err
 	}
-	look := func() (float64, error) { return regret(ctx, w, mlp.NewGreedy(t.agent.Actor()), optimum) }
-	r := regretOf{seed: trainingSeed}
-	began, evaluating := processorTime(), processorTime()-processorTime()
-	t.job.Evaluate = func(ctx context.Context, _ agents.Policy) (train.Evaluation, error) {
+	l := learning{seed: trainingSeed, help: learningSignal(c)}
+	var looking time.Duration
+	began := processorTime()
+	see := func(ctx context.Context, steps uint64) error {
 		from := processorTime()
-		g, err := look()
-		r.curve = append(r.curve, point{0, g})
-		evaluating += processorTime() - from
-		return train.Evaluation{Mean: g}, err
+		g, err := regret(ctx, t.factory.recipe.exact, mlp.NewGreedy(t.agent.Actor()), optimum)
+		l.curve = append(l.curve, look{float64(steps) / float64(c.Train.Steps), steps, (from - began - looking).Seconds(), g})
+		looking += processorTime() - from
+		return err
+	}
+	t.job.Evaluate = func(ctx context.Context, _ agents.Policy) (train.Evaluation, error) {
+		err := see(ctx, c.Train.EvalEvery*uint64(len(l.curve)+1))
+		return train.Evaluation{}, err
 	}
 	summary, err := runToEnd(ctx, t)
 	if err != nil {
-		return regretOf{}, err
+		return learning{}, err
 	}
-	r.cpu = (processorTime() - began - evaluating).Seconds()
-	r.steps = summary.Steps
-	for i := range r.curve {
-		r.curve[i].steps = c.Train.EvalEvery * uint64(i+1)
+	if last := len(l.curve) - 1; last < 0 || l.curve[last].share < 1 {
+		return l, see(ctx, summary.Steps)
 	}
-	r.regret, err = look()
-	return r, err
+	return l, nil
 }
 
-// regret is how much more a policy costs than the optimum, as a share of it.
+// regret is how much more a policy costs than the optimum, as a fraction of it.
 func regret(ctx context.Context, w *mdp.World, p agents.Policy, optimum *exact.Solution) (float64, error) {
 	s, err := exact.Evaluate(ctx, w.Model(), exact.PolicyOf(w, p), exact.Options{})
 	if err != nil {

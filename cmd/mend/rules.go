@@ -64,14 +64,14 @@ func (f *factory) shape(ctx context.Context, s *signal.Config) error {
 	m := w.Model()
 	p, err := m.Named(x.Baseline)
 	if err != nil {
-		return err
+		return usagef("signal.shaping.baseline: %w", err)
 	}
 	// What the rule is within the mask.
 	rule := exact.PolicyOf(w, mdp.NewActor(m, p.Policy))
 	if x.Kind == signal.ShapingTwin {
 		w.ShapeByTwin(rule)
 	} else {
-		phi, err := exact.EvaluateDiscounted(ctx, m, rule, w.Gamma(), exact.Options{})
+		phi, err := costs(ctx, w, rule)
 		if err != nil {
 			return fmt.Errorf("shaping by %s: %w", x.Baseline, err)
 		}
@@ -80,6 +80,20 @@ func (f *factory) shape(ctx context.Context, s *signal.Config) error {
 		}
 		w.ShapeByPotential(phi, x.Kind == signal.ShapingExpected)
 	}
+	w.Resample(x.Samples)
 	f.shaped = w
 	return nil
+}
+
+// costs are what a rule costs from each state on: discounted, or without a
+// discount relative to the start state.
+func costs(ctx context.Context, w *mdp.World, rule mdp.Policy) ([]float64, error) {
+	if w.Gamma() < 1 {
+		return exact.EvaluateDiscounted(ctx, w.Model(), rule, w.Gamma(), exact.Options{})
+	}
+	s, err := exact.Evaluate(ctx, w.Model(), rule, exact.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return s.Bias, nil
 }

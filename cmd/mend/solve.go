@@ -38,22 +38,29 @@ type solveOptions struct {
 func newSolve(s streams) *cobra.Command {
 	o := &solveOptions{worldOptions: worldOptions{streams: s}}
 	cmd := &cobra.Command{
-		Use:   "solve ID",
+		Use:   "solve ID [POLICY...]",
 		Short: "Solve an exact MDP: the least cost that any policy can reach",
 		Long: `Solve an exact MDP: the least cost that any policy can reach in the long run, the
 regret of the policies that ship with it, the states in which the best of those
 errs and what each costs, and what discounting gives away. The best policy is
-written to a file that every command takes.
+written to a file that every command takes. A POLICY, a run, a checkpoint or a
+policy file, is judged too, and the errors shown are those of the first.
 
   mend solve MDPA-v0
+  mend solve MDPA-v0 runs/20261120-120000-MDPA-v0-ppo-s1-abcdef -o none
   mend solve MDPB-v0 --set env.mdp.preset=weak
   mend solve MDPB-v0 --set env.mdp.form=raw --tau none
   mend solve MDPA-v0 --set env.mdp.guard=true -o guarded.mend`,
-		Args: exactly(1, "one: the id of an exact MDP"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fmt.Errorf("0 arguments for %q, want the id of an exact MDP, and policies to judge", cmd.CommandPath())
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := withSignals(cmd.Context())
 			defer stop()
-			return runSolve(ctx, o, args[0])
+			return runSolve(ctx, o, args[0], args[1:])
 		},
 	}
 	o.bind(cmd)
@@ -87,7 +94,8 @@ type solved struct {
 	Seconds    float64        `json:"seconds"` // of building and solving, not of the rest
 	Policies   []solvedPolicy `json:"policies"`
 	Heuristic  string         `json:"best_heuristic"`
-	Errs       []solvedError  `json:"errors"` // of the best heuristic
+	Erring     string         `json:"erring"`
+	Errs       []solvedError  `json:"errors"` // of the policy Erring
 	Taus       []solvedTau    `json:"discounted"`
 	File       string         `json:"file,omitempty"`
 	FileDigest string         `json:"policy_digest,omitempty"`
@@ -101,7 +109,7 @@ type solvedPolicy struct {
 	Summary string   `json:"summary"`
 }
 
-// solvedError is a state in which the best heuristic does not do the best.
+// solvedError is a state in which a policy does not do the best.
 type solvedError struct {
 	State    string  `json:"state"`
 	Does     string  `json:"does"`
@@ -125,7 +133,7 @@ var (
 	solveTauStates = 20_000
 )
 
-func runSolve(ctx context.Context, o *solveOptions, id string) error {
+func runSolve(ctx context.Context, o *solveOptions, id string, args []string) error {
 	taus, err := o.parseTaus()
 	if err != nil {
 		return err
@@ -172,7 +180,11 @@ func runSolve(ctx context.Context, o *solveOptions, id string) error {
 		Seconds: time.Since(began).Seconds(), Policies: []solvedPolicy{{Name: optimalName, Kind: eval.Optimal, Cost: &best.Gain, Regret: new(float64), Summary: "the best there is"}},
 		Errs: []solvedError{}, Taus: []solvedTau{},
 	}
-	if err := x.judge(ctx, w, best, o.states); err != nil {
+	learned, err := o.learned(w, args)
+	if err != nil {
+		return err
+	}
+	if err := x.judge(ctx, w, best, learned, o.states); err != nil {
 		return err
 	}
 	if o.taus == nil && m.States > solveTauStates {
@@ -255,55 +267,91 @@ func (o *solveOptions) file(id string) (string, error) {
 // exactAlgo is the provenance of a policy that was solved.
 const exactAlgo = "exact"
 
-// judge evaluates the policies that ship with the model, and looks for the errors
-// of the best of them.
-func (x *solved) judge(ctx context.Context, w *mdp.World, best *exact.Solution, states int) error {
+// judged is a policy to be evaluated.
+type judged struct {
+	name, kind, summary string
+	policy              mdp.Policy
+}
+
+// learned are the policies of the command line.
+func (o *solveOptions) learned(w *mdp.World, args []string) ([]judged, error) {
+	var list []judged
+	for _, arg := range args {
+		s, err := openPolicy(arg)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.artifact.Check(w.Spec()); err != nil {
+			return nil, usagef("%s: %w", arg, err)
+		}
+		list = append(list, judged{arg, eval.Learned, s.artifact.Provenance.Algo, exact.PolicyOf(w, s.artifact.Policy())})
+	}
+	return list, nil
+}
+
+// judge evaluates policies of the command line and those that ship with the
+// model, and looks for the errors of the first, or of the best heuristic.
+func (x *solved) judge(ctx context.Context, w *mdp.World, best *exact.Solution, list []judged, states int) error {
 	m := w.Model()
-	var heuristic mdp.Policy
-	least := math.Inf(1)
 	for _, p := range m.Policies {
-		rule := exact.PolicyOf(w, mdp.NewActor(m, p.Policy))
-		s := solvedPolicy{Name: p.Name, Kind: eval.Baseline, Summary: p.Summary}
-		e, err := exact.Evaluate(ctx, m, rule, exact.Options{})
-		switch {
-		case ctx.Err() != nil:
+		list = append(list, judged{p.Name, eval.Baseline, p.Summary, exact.PolicyOf(w, mdp.NewActor(m, p.Policy))})
+	}
+	least := math.Inf(1)
+	var erring *judged
+	var cost float64
+	for i := range list {
+		p := &list[i]
+		s := solvedPolicy{Name: p.name, Kind: p.kind, Summary: p.summary}
+		e, err := exact.Evaluate(ctx, m, p.policy, exact.Options{})
+		if ctx.Err() != nil {
 			return err
-		case err == nil:
+		}
+		if err == nil {
 			regret := e.Gain/best.Gain - 1
 			s.Cost, s.Regret = &e.Gain, &regret
-			if e.Gain < least {
-				least, heuristic, x.Heuristic = e.Gain, rule, p.Name
+			better := p.kind == eval.Baseline && e.Gain < least
+			if better {
+				least, x.Heuristic = e.Gain, p.name
+			}
+			if erring == nil || better && erring.kind == eval.Baseline {
+				erring, cost = p, e.Gain
 			}
 		}
 		x.Policies = append(x.Policies, s)
 	}
-	cost := func(p solvedPolicy) float64 {
+	of := func(p solvedPolicy) float64 {
 		if p.Cost == nil {
 			return math.Inf(1)
 		}
 		return *p.Cost
 	}
-	slices.SortStableFunc(x.Policies[1:], func(a, b solvedPolicy) int { return cmp.Compare(cost(a), cost(b)) })
-	if heuristic == nil || states == 0 {
+	slices.SortStableFunc(x.Policies[1:], func(a, b solvedPolicy) int { return cmp.Compare(of(a), of(b)) })
+	if erring == nil || states == 0 {
 		return nil
 	}
-	visits, err := exact.Visits(ctx, m, heuristic)
+	return x.errors(ctx, m, best, erring, cost, states)
+}
+
+// errors lists the states in which a policy errs most, by what that costs.
+func (x *solved) errors(ctx context.Context, m *mdp.Model, best *exact.Solution, p *judged, cost float64, states int) error {
+	visits, err := exact.Visits(ctx, m, p.policy)
 	if err != nil {
 		return err
 	}
-	gaps := exact.Gaps(m, heuristic, best)
+	gaps := exact.Gaps(m, p.policy, best)
 	order := make([]int, 0, m.States)
 	for s := range gaps {
-		if heuristic[s] != best.Policy[s] {
+		if p.policy[s] != best.Policy[s] {
 			order = append(order, s)
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(visits[b]*gaps[b], visits[a]*gaps[a]) })
+	x.Erring = p.name
 	for _, s := range order[:min(states, len(order))] {
 		perHour := visits[s] * gaps[s] / m.StepHours
 		x.Errs = append(x.Errs, solvedError{
-			State: m.Label(s), Does: m.Actions[heuristic[s]], Best: m.Actions[best.Policy[s]],
-			Share: visits[s], Gap: gaps[s], PerHour: perHour, OfRegret: perHour / (least - best.Gain),
+			State: m.Label(s), Does: m.Actions[p.policy[s]], Best: m.Actions[best.Policy[s]],
+			Share: visits[s], Gap: gaps[s], PerHour: perHour, OfRegret: perHour / (cost - best.Gain),
 		})
 	}
 	return nil
@@ -382,7 +430,7 @@ func (x *solved) text() []byte {
 		fmt.Fprintf(&b, "%-*s  %14.8f  %12.2f  %10.2f %%\n", width, p.Name, *p.Cost, *p.Cost*hoursPerYear, 100**p.Regret)
 	}
 	if len(x.Errs) > 0 {
-		fmt.Fprintf(&b, "\nwhere %s errs, by what it costs:\n", x.Heuristic)
+		fmt.Fprintf(&b, "\nwhere %s errs, by what it costs:\n", x.Erring)
 		for _, e := range x.Errs {
 			fmt.Fprintf(&b, "%6.1f %% of its regret  %s\n%24s does %s, best %s; %.3g %% of the time, %.3g $ a choice\n",
 				100*e.OfRegret, e.State, "", e.Does, e.Best, 100*e.Share, e.Gap)

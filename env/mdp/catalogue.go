@@ -28,6 +28,19 @@ var Catalogue = []Entry{
 			return MDPA(c), nil
 		},
 	},
+	{
+		"MDPB-v0", "exact MDP: four nodes with a predictor of failures and slow nodes, 1,630 states lumped, 26,368 raw", PresetsB, []string{Lumped, Raw},
+		func(preset, form string) (*Model, error) {
+			c, err := PresetB(preset)
+			if err != nil {
+				return nil, err
+			}
+			if form == Raw {
+				return MDPBRaw(c), nil
+			}
+			return MDPB(c), nil
+		},
+	},
 }
 
 // Find is the entry of that id.

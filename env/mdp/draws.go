@@ -21,4 +21,5 @@ const (
 	slotDraws = iota // of Draws, by ordinal
 	slotNoise        // of the twin, by step
 	slotStart        // of an exploring start
+	slotAgain        // seeds of draws that are only tried
 )

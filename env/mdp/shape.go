@@ -71,18 +71,24 @@ type twin struct {
 	most int     // steps that a comparison is followed
 }
 
+// Resample makes the reward the mean over n draws of what a hold leads to, from
+// now on; the first is the one that the world goes on with. That divides the
+// variance by n and asks a simulator to try each decision n times, but nothing of
+// its probabilities.
+func (w *World) Resample(n int) { w.samples = n }
+
 // noise is the random number of a step of the episode.
-func (w *World) noise(step int64) float64 {
-	return seed.Uniform(w.seed.At(slotNoise, uint64(step)))
+func noise(s seed.Seed, step int64) float64 {
+	return seed.Uniform(s.At(slotNoise, uint64(step)))
 }
 
-// follow holds an action step by step.
-func (w *World) follow(pair, limit int) held {
+// walk holds an action step by step.
+func (w *World) walk(pair, limit int, d *Draws) held {
 	m := w.model
 	row, from := int(m.Row[pair]), int(m.StateOf[pair])
 	h := held{}
 	for h.steps < limit {
-		h.next, h.cost, h.lost = m.Rows.Move(row, w.noise(w.clock+int64(h.steps)))
+		h.next, h.cost, h.lost = m.Rows.Move(row, noise(d.Seed, w.clock+int64(h.steps)))
 		h.steps++
 		if h.next != from || h.cost != 0 || h.lost != 0 {
 			break
@@ -91,9 +97,9 @@ func (w *World) follow(pair, limit int) held {
 	return h
 }
 
-// baseline is what the twin is charged from the given state and step, less what
-// it is charged from where the hold has ended.
-func (w *World) baseline(from int, clock int64, h *held) float64 {
+// baseline is what the twin is charged from the given state on, less what it is
+// charged from where the hold has ended.
+func (w *World) baseline(from int, s seed.Seed, h *held) float64 {
 	m := w.model
 	sum, discount := 0.0, 1.0
 	x, y := h.next, from // after the hold; the twin
@@ -102,7 +108,7 @@ func (w *World) baseline(from int, clock int64, h *held) float64 {
 		if after && x == y {
 			break
 		}
-		u := w.noise(clock + int64(k))
+		u := noise(s, w.clock+int64(k))
 		p := int(w.twin.rule[y])
 		sum += discount * w.stepCost(p)
 		next, cost, _ := m.Rows.Move(int(m.Row[p]), u)

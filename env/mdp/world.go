@@ -25,14 +25,15 @@ type World struct {
 	mask []bool // [States*Actions]
 
 	// What the reward of a step is made of; see Shape.
-	charge []float64 // [pairs], $ a step, expected
-	phi    []float64 // [States], potential; nil without
-	twin   twin      // rule is nil without
-	stay   []float64 // [pairs], probability that nothing happens in a step
-	logs   []float64 // [pairs], its logarithm
-	pow    []float64 // [hold+1], γ^n
-	sums   []float64 // [hold+1], Σ_{k<n} γ^k
-	mean   []float64 // [pairs], expected cost in $ a step, of the model
+	charge  []float64 // [pairs], $ a step, expected
+	phi     []float64 // [States], potential; nil without
+	twin    twin      // rule is nil without
+	samples int       // draws of what happens, of which the reward is the mean
+	stay    []float64 // [pairs], probability that nothing happens in a step
+	logs    []float64 // [pairs], its logarithm
+	pow     []float64 // [hold+1], γ^n
+	sums    []float64 // [hold+1], Σ_{k<n} γ^k
+	mean    []float64 // [pairs], expected cost in $ a step, of the model
 
 	// State.
 	seed    seed.Seed
@@ -197,12 +198,16 @@ func (w *World) Step(action int, obs []float32, mask []bool) env.Outcome {
 	from := int(w.at)
 	pair := int(m.PairOf[from*k+action])
 	limit := int(min(int64(w.hold), w.horizon-w.clock))
-	var h held
-	if w.twin.rule != nil {
-		h = w.follow(pair, limit)
-	} else {
-		h = w.jump(pair, limit)
+	d := Draws{w.seed, w.draws}
+	h := w.happens(pair, limit, &d)
+	r := w.reward(pair, w.seed, &h)
+	for k := 1; k < w.samples; k++ {
+		again := Draws{seed.Seed(w.seed.At(slotAgain, uint64(k))), w.draws}
+		x := w.happens(pair, limit, &again)
+		r += w.reward(pair, again.Seed, &x)
 	}
+	r /= float64(max(1, w.samples))
+	w.draws = d.N
 	w.at = int32(h.next)
 
 	n := float64(h.steps)
@@ -213,13 +218,6 @@ func (w *World) Step(action int, obs []float32, mask []bool) env.Outcome {
 		w.down += int64(h.steps)
 	}
 	w.asked++
-	r := -w.price(pair, &h)
-	switch {
-	case w.phi != nil:
-		r += w.pow[h.steps]*w.phi[h.next] - w.phi[from]
-	case w.twin.rule != nil:
-		r += w.baseline(from, w.clock, &h)
-	}
 	w.clock += int64(h.steps)
 	o := env.Outcome{Reward: float32(r), Elapsed: float32(h.steps)}
 	if w.left > 0 {
@@ -239,32 +237,49 @@ type held struct {
 	lost        int
 }
 
-// price is what a hold is charged, discounted to its start.
-func (w *World) price(pair int, h *held) float64 {
-	if !w.sampled {
-		return w.charge[pair] * w.sums[h.steps]
+// happens draws what comes of an action that is held for at most limit steps. A
+// world with a twin walks, as both must meet the same chance in each step.
+func (w *World) happens(pair, limit int, d *Draws) held {
+	if w.twin.rule != nil {
+		return w.walk(pair, limit, d)
 	}
-	return w.model.Cost[pair]*w.sums[h.steps] + w.pow[h.steps-1]*h.cost
+	return w.jump(pair, limit, d)
+}
+
+// reward is that of a hold: less what it is charged, discounted to its start, and
+// shaped. s is the seed of what happened in it.
+func (w *World) reward(pair int, s seed.Seed, h *held) float64 {
+	r := -w.charge[pair] * w.sums[h.steps]
+	if w.sampled {
+		r = -w.model.Cost[pair]*w.sums[h.steps] - w.pow[h.steps-1]*h.cost
+	}
+	from := int(w.model.StateOf[pair])
+	switch {
+	case w.phi != nil:
+		r += w.pow[h.steps]*w.phi[h.next] - w.phi[from]
+	case w.twin.rule != nil:
+		r += w.baseline(from, s, h)
+	}
+	return r
 }
 
 // jump draws how long nothing happens, and what happens then.
 //
 //	P(N > n) = stay^n
-func (w *World) jump(pair, limit int) held {
+func (w *World) jump(pair, limit int, d *Draws) held {
 	m := w.model
-	row, d := int(m.Row[pair]), Draws{w.seed, w.draws}
+	row := int(m.Row[pair])
 	h := held{steps: 1}
 	if q := w.stay[pair]; q > 0 {
 		if x := math.Log(d.Uniform()) / w.logs[pair]; x < float64(limit) { // log 1 is 0: never
 			h.steps = 1 + int(x)
-			h.next, h.cost, h.lost = m.Rows.Leave(row, int(m.StateOf[pair]), &d)
+			h.next, h.cost, h.lost = m.Rows.Leave(row, int(m.StateOf[pair]), d)
 		} else {
 			h.steps, h.next = limit, int(m.StateOf[pair])
 		}
 	} else {
 		h.next, h.cost, h.lost = m.Rows.Move(row, d.Uniform())
 	}
-	w.draws = d.N
 	return h
 }
 

@@ -25,6 +25,7 @@ type Result struct {
 	Min   float64 `json:"min"`
 	Max   float64 `json:"max"`
 	Runs  int     `json:"runs"`
+	Note  string  `json:"note,omitempty"` // under which conditions
 }
 
 // Summarize is the result of the given samples, at least one.

@@ -263,39 +263,48 @@ func (m *Model) checkRows(add func(string, ...any) bool) {
 	}
 }
 
-// checkClasses walks the graph of what any action may lead to.
+// checkClasses walks the graph of what any action may lead to. Its nodes are the
+// states and, after them, the rows, so that each row is looked at once.
 func (m *Model) checkClasses(add func(string, ...any) bool) {
 	k := len(m.Actions)
-	successors := func(s int, f func(int)) {
-		for _, p := range m.PairOf[s*k : (s+1)*k] {
+	successors := func(node int, f func(int)) {
+		if node >= m.States {
+			m.Rows.Each(node-m.States, func(next int, p, _ float64, _ int) {
+				if p > 0 {
+					f(next)
+				}
+			})
+			return
+		}
+		for _, p := range m.PairOf[node*k : (node+1)*k] {
 			if p >= 0 {
-				m.Rows.Each(int(m.Row[p]), func(next int, p, _ float64, _ int) {
-					if p > 0 {
-						f(next)
-					}
-				})
+				f(m.States + int(m.Row[p]))
 			}
 		}
 	}
-	reached := make([]bool, m.States)
+	nodes := m.States + m.Rows.Len()
+	reached := make([]bool, nodes)
 	reached[m.Start] = true
 	todo := []int{m.Start}
 	for len(todo) > 0 {
-		s := todo[len(todo)-1]
+		node := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		successors(s, func(next int) {
+		successors(node, func(next int) {
 			if !reached[next] {
 				reached[next] = true
 				todo = append(todo, next)
 			}
 		})
 	}
-	for s, ok := range reached {
+	for s, ok := range reached[:m.States] {
 		if !ok && !add("state %d (%s) cannot be reached from state %d (%s), want every state reachable", s, m.label(s), m.Start, m.label(m.Start)) {
 			return
 		}
 	}
-	if closed := ClosedClasses(m.States, successors); len(closed) > 1 {
+	// A row belongs to a class that is never left only together with a state of
+	// it, which has the lesser number; rows that no pair uses are classes of their
+	// own, and open.
+	if closed := ClosedClasses(nodes, successors); len(closed) > 1 {
 		var some []string
 		for _, c := range closed[:min(3, len(closed))] {
 			some = append(some, fmt.Sprintf("that of state %d (%s)", c, m.label(c)))

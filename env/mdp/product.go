@@ -25,8 +25,10 @@ import (
 //	(1−q)·E(x, t, l) + q·E(x with the replica, none, l)
 //
 // where q is the probability that an active rebuild completes, else 0. That
-// takes about a million multiplications for all rows, which have ten million
-// branches.
+// takes about a million multiplications for all rows, which have more than ten
+// million branches.
+//
+// Any number of goroutines may use it, Expect included.
 type Product struct {
 	bMoves
 	space *bSpace
@@ -136,8 +138,9 @@ func (p *Product) Leave(row, state int, d *Draws) (next int, cost float64, lost 
 	var first [parts]float64
 	still, sum := 1.0, 0.0
 	for i := range parts {
-		first[i] = still * p.moves(i, s, active)
-		still *= 1 - p.moves(i, s, active)
+		q := p.moving(i, s, active)
+		first[i] = still * q
+		still *= 1 - q
 		sum += first[i]
 	}
 	u := d.Uniform() * sum
@@ -153,9 +156,9 @@ func (p *Product) Leave(row, state int, d *Draws) (next int, cost float64, lost 
 	return p.draw(s, active, mover, d)
 }
 
-// moves is the probability that a component moves: the load, node 1, …, node 4,
+// moving is the probability that a component moves: the load, node 1, …, node 4,
 // the rebuild.
-func (p *Product) moves(i int, s bState, active bool) float64 {
+func (p *Product) moving(i int, s bState, active bool) float64 {
 	switch {
 	case i == 0:
 		return p.flip[s.load]
@@ -167,8 +170,8 @@ func (p *Product) moves(i int, s bState, active bool) float64 {
 	return 0
 }
 
-// draw draws what the components do, the first to move, if any is named, and
-// those after it.
+// draw draws what the components do: all of them, or, where the first to move is
+// named, that one and those after it.
 func (p *Product) draw(s bState, active bool, first int, d *Draws) (next int, cost float64, lost int) {
 	to := s
 	if first == 0 || first < 0 && d.Uniform() >= 1-p.flip[s.load] {
@@ -233,7 +236,8 @@ func (p *Product) settle(to bState, done bool) (next int, cost float64, lost int
 	return int(p.space.settled[to.index()]), cost, lost
 }
 
-// Expect writes the expectation of every row.
+// Expect writes the expectation of every row. It allocates nothing unless more
+// calls than ever before are under way.
 func (p *Product) Expect(v, out []float64) {
 	if len(out) != p.Len() || len(v) != len(p.space.states) {
 		panic(fmt.Sprintf("mdp: expectations of %d rows over %d states, want %d and %d", len(out), len(v), p.Len(), len(p.space.states)))
@@ -348,12 +352,12 @@ func (x *sweep) last2(at int) {
 func (x *sweep) first2(at int) {
 	const stride = bValues * sweepPlane
 	for i := range bValues {
-		p := at + i*stride
-		x.p.oneNode(x.b[p:], x.a[p:], sweepPlane, sweepColumns)
+		from := at + i*stride
+		x.p.oneNode(x.b[from:], x.a[from:], sweepPlane, sweepColumns)
 	}
 	for i := range bValues {
-		p := at + i*sweepPlane
-		x.p.oneNode(x.a[p:], x.b[p:], stride, sweepColumns)
+		from := at + i*sweepPlane
+		x.p.oneNode(x.a[from:], x.b[from:], stride, sweepColumns)
 	}
 }
 

@@ -87,6 +87,8 @@ func (s *Sparse) Cost(row int) float64 { return s.mean[row] }
 const parallelBranches = 1 << 16
 
 // Expect writes Σ p·v(next) of every row.
+//
+// A fair share of the branches goes to each worker; a row is summed by one.
 func (s *Sparse) Expect(v, out []float64) {
 	if len(out) != s.Len() {
 		panic(fmt.Sprintf("mdp: expectations of %d rows, want %d", len(out), s.Len()))

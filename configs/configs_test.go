@@ -11,6 +11,7 @@ import (
 
 	"mend/configs/field"
 	"mend/env/cluster"
+	"mend/env/mdp"
 )
 
 // classic are worlds without a scenario.
@@ -21,6 +22,9 @@ func worlds() []string {
 	list := slices.Clone(classic)
 	for _, s := range Scenarios() {
 		list = append(list, s.ID)
+	}
+	for _, e := range mdp.Catalogue {
+		list = append(list, e.ID)
 	}
 	return list
 }
@@ -113,8 +117,9 @@ func TestDefaultReadsBack(t *testing.T) {
 			if !reflect.DeepEqual(*got, want) {
 				t.Errorf("%s reads back as %+v, want %+v", name, got, want)
 			}
-			if (got.Env.Cluster == nil) != slices.Contains(classic, id) || (got.Env.Trace == nil) != (id != "Trace-v0") {
-				t.Errorf("%s has cluster %v and trace %v", name, got.Env.Cluster, got.Env.Trace)
+			_, exact := mdp.Find(id)
+			if (got.Env.Cluster == nil) != (exact || slices.Contains(classic, id)) || (got.Env.Trace == nil) != (id != "Trace-v0") || (got.Env.MDP != nil) != exact {
+				t.Errorf("%s has cluster %v, trace %v and mdp %v", name, got.Env.Cluster, got.Env.Trace, got.Env.MDP)
 			}
 			for _, a := range Algos {
 				if has := strings.Contains(string(b), "\n"+a+":\n"); has != (a == algo) {

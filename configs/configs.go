@@ -226,5 +226,6 @@ func (r *Run) validateShaping(e *field.Errors) {
 	case !slices.Contains(baseline.Names(), x.Baseline):
 		*e = append(*e, field.Error{Path: path, Message: "is an " + env.UnknownError{What: "baseline", Name: x.Baseline, Known: baseline.Names()}.Error()})
 	}
+	e.Want(exact || x.Samples == 1, "signal.shaping.samples", x.Samples, "1: "+r.Env.ID+" is no exact MDP")
 	e.Want(exact || x.Kind == signal.ShapingFitted, "signal.shaping.kind", fmt.Sprintf("%q", x.Kind), "fitted: "+r.Env.ID+" is no exact MDP")
 }

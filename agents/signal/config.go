@@ -138,8 +138,9 @@ func (c *Config) Validate() error {
 	return e.Err()
 }
 
-// Fits reports whether there is a potential that must be fitted.
-func (s *Shaping) Fits() bool { return s.Baseline != "" && s.Kind == ShapingFitted }
+// Fits reports whether the learner has a potential of its own, to be fitted. A
+// world that tries a decision several times shapes the reward itself.
+func (s *Shaping) Fits() bool { return s.Baseline != "" && s.Kind == ShapingFitted && s.Samples == 1 }
 
 // Validate returns nil or all complaints, as field.Errors.
 func (s *Shaping) Validate() error {

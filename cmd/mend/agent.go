@@ -57,18 +57,23 @@ func discount(c *configs.Run, spec *env.Spec) float64 {
 // many train: two of them are held out to measure it.
 const potentialWorlds = 16
 
-// prepare fits the potential, in training worlds of its own.
+// prepare fits the potential of the agent, if it has one.
 func (t *training) prepare(ctx context.Context) error {
 	if t.potential == nil {
 		return nil
 	}
+	return t.fit(ctx, t.potential)
+}
+
+// fit fits a potential in training worlds of its own.
+func (t *training) fit(ctx context.Context, p *signal.Potential) error {
 	x := t.config.Signal.Shaping
-	spec := t.vector.Spec()
 	root := seed.Seed(t.config.Train.Seed).Child("potential", 0)
 	worlds, err := t.newVector(root.Child("worlds", 0), potentialWorlds)
 	if err != nil {
 		return err
 	}
+	spec := worlds.Spec()
 	if err := worlds.SetExplore(t.config.Train.ExploringStarts); err != nil {
 		return err
 	}
@@ -77,13 +82,13 @@ func (t *training) prepare(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(t.err, "shaping: fitting the return of baseline:%s over %d steps\n", x.Baseline, x.Steps)
-	if err := t.potential.Fit(ctx, worlds, rule, discount(t.config, spec), root.Child("fit", 0)); err != nil {
+	if err := p.Fit(ctx, worlds, rule, discount(t.config, spec), root.Child("fit", 0)); err != nil {
 		return err
 	}
-	q := t.potential.Quality()
+	q := p.Quality()
 	fmt.Fprintf(t.err, "shaping: %s\n", fitted(q))
 	if q.ExplainedVariance <= 0 {
-		t.job.Log.Warn("the potential predicts no better than a constant: it changes no optimum, but will hardly help; more shaping.steps may")
+		t.log().Warn("the potential predicts no better than a constant: it changes no optimum, but will hardly help; more shaping.steps may")
 	}
 	return nil
 }
@@ -111,7 +116,8 @@ func learningSignal(c *configs.Run) string {
 	add(s.Credit != signal.CreditPlain, "credit by %s", s.Credit)
 	add(s.Average == signal.AverageTail, "weights averaged over the last %.4g %%", 100*(1-s.AverageStart))
 	add(s.Average == signal.AverageEMA, "weights averaged by ema %g", s.AverageDecay)
-	add(s.Shaping.Baseline != "", "shaped by baseline:%s, %s", s.Shaping.Baseline, s.Shaping.Kind)
+	add(s.Shaping.Fits(), "shaped by baseline:%s", s.Shaping.Baseline)
+	add(s.Shaping.Baseline != "" && !s.Shaping.Fits(), "shaped by baseline:%s (%s)", s.Shaping.Baseline, s.Shaping.Kind)
 	add(s.Shaping.Samples > 1, "rewards of %d draws", s.Shaping.Samples)
 	if m := c.Env.MDP; m != nil {
 		add(m.Cost == mdp.Expected, "expected costs")

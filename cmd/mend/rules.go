@@ -55,12 +55,12 @@ func (f *factory) baselines(c *configs.Run, spec *env.Spec, names []string) []ev
 
 // shape makes the training worlds of an exact MDP pay what the kind of shaping
 // says, where that is not for the agent to do.
-func (f *factory) shape(ctx context.Context, s *signal.Config) error {
-	x := &s.Shaping
-	if x.Baseline == "" || x.Kind == signal.ShapingFitted {
+func (t *training) shape(ctx context.Context) error {
+	x := &t.config.Signal.Shaping
+	if x.Baseline == "" || x.Fits() {
 		return nil
 	}
-	w := f.recipe.exact.Sibling()
+	w := t.factory.recipe.exact.Sibling()
 	m := w.Model()
 	p, err := m.Named(x.Baseline)
 	if err != nil {
@@ -71,18 +71,42 @@ func (f *factory) shape(ctx context.Context, s *signal.Config) error {
 	if x.Kind == signal.ShapingTwin {
 		w.ShapeByTwin(rule)
 	} else {
-		phi, err := costs(ctx, w, rule)
+		phi, err := t.potentialOf(ctx, w, rule)
 		if err != nil {
 			return fmt.Errorf("shaping by %s: %w", x.Baseline, err)
-		}
-		for i := range phi {
-			phi[i] = -phi[i]
 		}
 		w.ShapeByPotential(phi, x.Kind == signal.ShapingExpected)
 	}
 	w.Resample(x.Samples)
-	f.shaped = w
+	t.factory.shaped = w
 	return nil
+}
+
+// potentialOf is Φ of each state: what a rule is expected to earn from there on,
+// solved, or fitted to rollouts.
+func (t *training) potentialOf(ctx context.Context, w *mdp.World, rule mdp.Policy) ([]float64, error) {
+	m := w.Model()
+	if t.config.Signal.Shaping.Kind == signal.ShapingFitted {
+		p, err := signal.NewPotential(t.config.Signal.Shaping, w.Spec())
+		if err != nil {
+			return nil, err
+		}
+		if err := t.fit(ctx, p); err != nil {
+			return nil, err
+		}
+		values := make([]float32, m.States)
+		p.Values(m.States, m.Obs, values)
+		phi := make([]float64, m.States)
+		for i, v := range values {
+			phi[i] = float64(v)
+		}
+		return phi, nil
+	}
+	phi, err := costs(ctx, w, rule)
+	for i := range phi {
+		phi[i] = -phi[i]
+	}
+	return phi, err
 }
 
 // costs are what a rule costs from each state on: discounted, or without a

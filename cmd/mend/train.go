@@ -171,7 +171,7 @@ func newTraining(c *configs.Run, s streams) (*training, error) {
 	if t.factory, err = newFactory(&c.Env); err != nil {
 		return nil, err
 	}
-	if err := t.factory.shape(context.Background(), &c.Signal); err != nil {
+	if err := t.shape(context.Background()); err != nil {
 		return nil, err
 	}
 	root := seed.Seed(c.Train.Seed)

@@ -408,47 +408,103 @@ func begin(t *testing.T, size, n int, share float64) [][]start {
 	return starts
 }
 
-// Episodes explore by their own seed: at every share the seeds are the same, a
-// greater share only adds to the episodes that explore, and the number of
-// neighbours changes nothing. Of n episodes a share p explores, give or take
-// √(p(1−p)/n): 0.008 for 4,000 at ½; five of these are allowed.
+// Whole environments explore: of each, all episodes or none. At every share the
+// seeds are the same, a greater share only adds environments, and the number of
+// neighbours changes nothing. By hand, the fractional parts of (i+½)·1.6180340 for
+// i = 0 to 9 are .809 .427 .045 .663 .281 .899 .517 .135 .753 .371.
 func TestVectorExplore(t *testing.T) {
-	const n = 1000
-	plain := begin(t, 4, n, 0)
-	before := plain
-	for _, share := range []float64{0.25, 0.5, 1} {
-		now := begin(t, 4, n, share)
-		explored := 0
+	const size, episodes = 10, 50
+	plain := begin(t, size, episodes, 0)
+	for _, x := range []struct {
+		share   float64
+		explore []int
+	}{
+		{0, nil}, {0.1, []int{2}}, {0.25, []int{2, 7}}, {0.5, []int{1, 2, 4, 7, 9}},
+		{0.75, []int{1, 2, 3, 4, 6, 7, 9}}, {1, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
+	} {
+		now := begin(t, size, episodes, x.share)
 		for i := range now {
 			for k, s := range now[i] {
 				if s.Seed != plain[i][k].Seed {
-					t.Fatalf("share %v: episode %d of world %d has another seed", share, k, i)
+					t.Fatalf("share %v: episode %d of world %d has another seed", x.share, k, i)
 				}
-				if before[i][k].Exploring && !s.Exploring {
-					t.Fatalf("share %v: episode %d of world %d explores at a lesser share only", share, k, i)
-				}
-				if s.Exploring {
-					explored++
+				if want := slices.Contains(x.explore, i); s.Exploring != want {
+					t.Fatalf("share %v: episode %d of world %d explores: %v, want %v", x.share, k, i, s.Exploring, want)
 				}
 			}
 		}
-		if got := float64(explored) / (4 * n); math.Abs(got-share) > 5*0.008*2*math.Sqrt(share*(1-share)) {
-			t.Errorf("share %v: %v explore", share, got)
+		if diff := cmp.Diff(now[:2], begin(t, 2, episodes, x.share)); diff != "" {
+			t.Errorf("share %v: worlds 0 and 1 alone differ (-of 10 +alone):\n%s", x.share, diff)
 		}
-		if diff := cmp.Diff(now[:1], begin(t, 1, n, share)); diff != "" {
-			t.Errorf("share %v: world 0 alone differs (-of 4 +alone):\n%s", share, diff)
-		}
-		if share < 1 && slices.EqualFunc(now[0], now[1], func(x, y start) bool { return x.Exploring == y.Exploring }) {
-			t.Errorf("share %v: worlds 0 and 1 explore in the same episodes", share)
-		}
-		before = now
 	}
-	for i := range plain {
-		for k, s := range plain[i] {
-			if s.Exploring {
-				t.Fatalf("share 0: episode %d of world %d explores", k, i)
+}
+
+// Of the first n environments, for every n, a share is the share of n within two:
+// a draw for each would be off by √(n/4), 16 for 1,024 at ½. The golden ratio is
+// the number that spreads its multiples most evenly (Knuth, "The Art of Computer
+// Programming" 3, section 6.4); the bound of two was measured.
+func TestExploringEnvironmentsAreEvenlySpread(t *testing.T) {
+	const n = 1024
+	v, _ := newVector(t, n, worlds["chain"])
+	if v.Explores(2) {
+		t.Error("environment 2 explores where nothing was said")
+	}
+	before := make([]bool, n)
+	for _, share := range []float64{0.01, 0.1, 0.25, 0.5, 0.7, 0.9, 1} {
+		if err := v.SetExplore(share); err != nil {
+			t.Fatal(err)
+		}
+		explore := 0
+		for i := range n {
+			now := v.Explores(i)
+			if before[i] && !now {
+				t.Errorf("share %v: environment %d explores at a lesser share only", share, i)
+			}
+			if before[i] = now; now {
+				explore++
+			}
+			if d := float64(explore) - share*float64(i+1); math.Abs(d) > 2 {
+				t.Fatalf("share %v: %d of %d environments explore", share, explore, i+1)
 			}
 		}
+	}
+	// A share that is refused changes nothing.
+	if v.SetExplore(2) == nil || !v.Explores(0) {
+		t.Error("a share of 2 is accepted, or nothing explores after it")
+	}
+}
+
+// The share counts for episodes that start from now on, not for one that runs.
+func TestSetExploreAmidEpisodes(t *testing.T) {
+	v, step := newVector(t, 3, worlds["chain"])
+	straight, want := newVector(t, 3, worlds["chain"])
+	v.Reset(step)
+	straight.Reset(want)
+	actions := make([]int, 3)
+	ended := make([]int, 3)
+	for k := range 60 {
+		if k == 3 {
+			if err := v.SetExplore(1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		actAll(want, v.Spec(), actions, k)
+		v.Step(actions, step)
+		straight.Step(actions, want)
+		for i := range ended {
+			if ended[i] == 0 && (step.Reward[i] != want.Reward[i] || step.Ended(i) != want.Ended(i)) {
+				t.Fatalf("step %d: environment %d differs before its episode has ended", k, i)
+			}
+			if step.Ended(i) {
+				ended[i]++
+				if step.ObsRow(i)[0] != 1 { // a chain explores from its first state
+					t.Errorf("step %d: the next episode of environment %d does not explore", k, i)
+				}
+			}
+		}
+	}
+	if slices.Contains(ended, 0) {
+		t.Errorf("%v episodes ended: too few to say anything", ended)
 	}
 }
 

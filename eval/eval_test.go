@@ -360,6 +360,109 @@ func TestRegret(t *testing.T) {
 	near(t, "regret where higher is better", *up.Policies[0].Regret, 0.2, 1e-12)
 }
 
+// exactly is an entry whose objective in the long run is known.
+func exactly(e eval.Entry, x float64) eval.Entry {
+	e.Exact = &x
+	return e
+}
+
+// Solved values outrank sampled ones: by these, not by what was played, policies
+// are ranked, the best baseline is chosen and regret is counted; an entry without
+// one counts by its mean. Differences on the same worlds stay what was played.
+func TestExact(t *testing.T) {
+	all := entries()
+	all[0] = exactly(all[0], 90)
+	all[1] = exactly(all[1], 95) // two a decision, which the worlds played say is worse
+	all[2] = exactly(all[2], 100)
+	all = append(all, exactly(eval.Entry{Name: "optimal", Kind: eval.Optimal, New: always(1)}, 80))
+	r, err := eval.Run(context.Background(), world, all, eval.Config{Episodes: 20, Seed: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dice := r.Policies[3].Metric(r.Objective).Mean
+	for i, want := range []struct{ exact, regret float64 }{{90, 0.125}, {95, 0.1875}, {100, 0.25}, {math.NaN(), (dice - 80) / 80}, {80, 0}} {
+		p := r.Policies[i]
+		if (p.Exact == nil) != math.IsNaN(want.exact) || p.Exact != nil && *p.Exact != want.exact {
+			t.Errorf("%s: exact %v, want %v", p.Name, p.Exact, want.exact)
+		}
+		near(t, "regret of "+p.Name, *p.Regret, want.regret, 1e-12)
+	}
+	if b := r.BestBaseline(); b == nil || b.Name != "baseline:two" {
+		t.Errorf("the best baseline is %v, want baseline:two", b)
+	}
+	if p := r.Policies[0].Paired; p == nil || p.Vs != "baseline:two" {
+		t.Errorf("paired with %v, want baseline:two", p)
+	} else {
+		near(t, "difference to baseline:two", p.Mean, -2, 1e-9)
+	}
+	var names []string
+	for _, p := range r.Ranked() {
+		names = append(names, p.Name)
+	}
+	if dice < 100 {
+		t.Fatalf("dice costs %v, want more than 100, to come last", dice)
+	}
+	if want := []string{"optimal", "learned", "baseline:two", "baseline:one", "dice"}; !reflect.DeepEqual(names, want) {
+		t.Errorf("ranked %v, want %v", names, want)
+	}
+
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(b, []byte(`"exact":`)); n != 4 || !bytes.Contains(b, []byte(`"exact":95,`)) {
+		t.Errorf("%d exact values in the JSON, want 4, 95 among them:\n%s", n, b)
+	}
+	back, err := eval.Read(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x := back.Policies[2].Exact; x == nil || *x != 100 || back.Policies[3].Exact != nil || back.BestBaseline().Name != "baseline:two" {
+		t.Errorf("read back: %v and %v, want 100 and none; best baseline %s", x, back.Policies[3].Exact, back.BestBaseline().Name)
+	}
+
+	r.SetOptimum(100)
+	near(t, "regret of learned against 100", *r.Policies[0].Regret, -0.1, 1e-12)
+	r.SetOptimum(80)
+	round(r)
+	var table bytes.Buffer
+	if err := r.WriteTable(&table); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "exact.txt", table.Bytes())
+}
+
+// Columns are there as far as something is known: none, regret alone in two
+// decimals, both in eight and four.
+func TestExactColumns(t *testing.T) {
+	value, regret := 1.23456789, -0.012345678
+	cells := func(unit string, exact, short *float64) (all []string) {
+		r := &eval.Result{
+			Objective: "c", MetricsInfo: []eval.MetricInfo{{Name: "c", Unit: unit}},
+			Policies: []eval.PolicyResult{{Name: "a", Exact: exact, Regret: short}, {Name: "b"}},
+		}
+		for _, c := range r.ExactColumns() {
+			all = append(all, c.Header, c.Text(&r.Policies[0]), c.Text(&r.Policies[1]))
+		}
+		return all
+	}
+	for _, x := range []struct {
+		unit          string
+		exact, regret *float64
+		want          []string
+	}{
+		{"USD/h", nil, nil, nil},
+		{"USD/h", nil, &regret, []string{"regret [%]", "-1.23", "-"}},
+		{"USD/h", &value, nil, []string{"exact [USD/h]", "1.23456789", "-"}},
+		{"", &value, &regret, []string{"exact", "1.23456789", "-", "exact regret [%]", "-1.2346", "-"}},
+		{"a\x1b", &value, nil, []string{"exact [a?]", "1.23456789", "-"}},
+	} {
+		if got := cells(x.unit, x.exact, x.regret); !reflect.DeepEqual(got, x.want) {
+			t.Errorf("columns %q, want %q", got, x.want)
+		}
+	}
+}
+
 // watched is a world that knows where it stands and may misbehave.
 type watched struct {
 	*draws

@@ -11,22 +11,23 @@ import (
 // of a baseline's discounted return, [States] in $ and at most 0, is Φ. That
 // leaves the best policy as it is (Ng, Harada, Russell 1999).
 //
-// Where expected, the reward is the expectation of that given s, a and N,
+// Where expected, every step of the hold is paid the expectation of its share,
 //
 //	r = A(s,a)·Σ_{k<N} γ^k,  A(s,a) = −c(s,a) + γ·Σ_s' P(s'|s,a)·Φ(s') − Φ(s)
 //
-// which is without noise, and uses the model's probabilities: a learner that
-// gets it has been told more than experience tells. c is the expected cost.
+// which has the same mean given s and a, and no noise but that of N. It uses the
+// model's probabilities: a learner that gets it has been told more than
+// experience tells. c is the expected cost.
 func (w *World) ShapeByPotential(phi []float64, expected bool) {
 	m := w.model
 	if len(phi) != m.States {
 		panic(fmt.Sprintf("mdp: a potential of %d states for the %d of %s", len(phi), m.States, m.ID))
 	}
-	w.phi, w.charge, w.twin = phi, w.mean, twin{}
+	w.phi, w.events, w.charge, w.twin = phi, w.sampled, w.mean, twin{}
 	if !expected {
 		return
 	}
-	w.phi, w.sampled = nil, false
+	w.phi, w.events = nil, false
 	rows := make([]float64, m.Rows.Len())
 	m.Rows.Expect(phi, rows)
 	w.charge = make([]float64, m.Pairs())
@@ -46,14 +47,14 @@ func (w *World) ShapeByPotential(phi []float64, expected bool) {
 // one time: from there on they would be one. The expectation of r given s and a
 // is the advantage of the hold over b, as with [World.ShapeByPotential], but
 // nothing is used beyond what a simulator of the world can be asked: to go on
-// from a state with given random numbers. Decisions are a little slower: the
-// walk takes each step.
+// from a state with given random numbers. Decisions are many times slower: both
+// paths are walked step by step until they meet.
 func (w *World) ShapeByTwin(b Policy) {
 	m := w.model
 	if len(b) != m.States {
 		panic(fmt.Sprintf("mdp: a rule of %d states for the %d of %s", len(b), m.States, m.ID))
 	}
-	w.phi, w.charge = nil, w.mean
+	w.phi, w.events, w.charge = nil, w.sampled, w.mean
 	w.twin = twin{rule: make([]int32, m.States)}
 	for s, a := range b {
 		w.twin.rule[s] = m.PairOf[s*len(m.Actions)+int(a)]
@@ -112,7 +113,7 @@ func (w *World) baseline(from int, s seed.Seed, h *held) float64 {
 		p := int(w.twin.rule[y])
 		sum += discount * w.stepCost(p)
 		next, cost, _ := m.Rows.Move(int(m.Row[p]), u)
-		if w.sampled {
+		if w.events {
 			sum += discount * cost
 		}
 		y = next
@@ -120,7 +121,7 @@ func (w *World) baseline(from int, s seed.Seed, h *held) float64 {
 			p := int(w.twin.rule[x])
 			sum -= discount * w.stepCost(p)
 			next, cost, _ := m.Rows.Move(int(m.Row[p]), u)
-			if w.sampled {
+			if w.events {
 				sum -= discount * cost
 			}
 			x = next
@@ -131,7 +132,7 @@ func (w *World) baseline(from int, s seed.Seed, h *held) float64 {
 }
 
 func (w *World) stepCost(pair int) float64 {
-	if w.sampled {
+	if w.events {
 		return w.model.Cost[pair]
 	}
 	return w.mean[pair]

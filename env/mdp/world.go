@@ -25,19 +25,20 @@ type World struct {
 	mask []bool // [States*Actions]
 
 	// What the reward of a step is made of; see Shape.
+	events  bool      // what happens is charged as it happens
 	charge  []float64 // [pairs], $ a step, expected
 	phi     []float64 // [States], potential; nil without
 	twin    twin      // rule is nil without
 	samples int       // draws of what happens, of which the reward is the mean
 	stay    []float64 // [pairs], probability that nothing happens in a step
-	logs    []float64 // [pairs], its logarithm
+	logs    []float64 // [pairs], its logarithm, below 0
 	pow     []float64 // [hold+1], γ^n
 	sums    []float64 // [hold+1], Σ_{k<n} γ^k
 	mean    []float64 // [pairs], expected cost in $ a step, of the model
+	again   Draws     // of what is only tried; here, or every step would allocate some
 
 	// State.
-	seed    seed.Seed
-	draws   uint64
+	draws   Draws // of the seed of the episode; a field, or every step would allocate one
 	at      int32 // state of the model
 	clock   int64 // steps since Reset
 	left    int32 // decisions until the clock cuts an exploring episode, 0 in others
@@ -96,6 +97,9 @@ func New(m *Model, c Config) (*World, error) {
 	if c.Tau > 0 {
 		w.gamma = math.Exp(-m.StepHours / c.Tau.Hours())
 		w.spec.Gamma = w.gamma
+		if w.gamma == 0 {
+			return nil, fmt.Errorf("mdp: tau is %v, too short for the %v h of a step of %s: the discount is 0", c.Tau, m.StepHours, m.ID)
+		}
 	}
 	if c.Guard {
 		w.spec.Guards = m.Guards
@@ -135,9 +139,9 @@ func (w *World) fillTables() {
 	for i := range n {
 		w.mean[i] = m.Expected(i)
 		w.stay[i] = m.Rows.Stay(int(m.Row[i]), int(m.StateOf[i]))
-		w.logs[i] = math.Log(w.stay[i])
+		w.logs[i] = min(math.Log(w.stay[i]), -1e-300) // a pair that surely stays is held as long as it may be
 	}
-	w.charge = w.mean
+	w.events, w.charge = w.sampled, w.mean
 	w.pow, w.sums = make([]float64, w.hold+1), make([]float64, w.hold+1)
 	w.pow[0] = 1
 	for k := range w.hold {
@@ -180,7 +184,7 @@ func (w *World) ResetExploring(s seed.Seed, obs []float32, mask []bool) {
 }
 
 func (w *World) start(s seed.Seed, at int, left int32, obs []float32, mask []bool) {
-	w.seed, w.draws, w.at, w.clock, w.left, w.running = s, 0, int32(at), 0, left, true
+	w.draws, w.at, w.clock, w.left, w.running = Draws{Seed: s}, int32(at), 0, left, true
 	w.cost, w.smooth, w.lost, w.down, w.asked = 0, 0, 0, 0, 0
 	w.observe(obs, mask)
 }
@@ -198,16 +202,15 @@ func (w *World) Step(action int, obs []float32, mask []bool) env.Outcome {
 	from := int(w.at)
 	pair := int(m.PairOf[from*k+action])
 	limit := int(min(int64(w.hold), w.horizon-w.clock))
-	d := Draws{w.seed, w.draws}
-	h := w.happens(pair, limit, &d)
-	r := w.reward(pair, w.seed, &h)
+	drawn := w.draws.N
+	h := w.happens(pair, limit, &w.draws)
+	r := w.reward(pair, w.draws.Seed, &h)
 	for k := 1; k < w.samples; k++ {
-		again := Draws{seed.Seed(w.seed.At(slotAgain, uint64(k))), w.draws}
-		x := w.happens(pair, limit, &again)
-		r += w.reward(pair, again.Seed, &x)
+		w.again = Draws{seed.Seed(w.draws.Seed.At(slotAgain, uint64(k))), drawn}
+		x := w.happens(pair, limit, &w.again)
+		r += w.reward(pair, w.again.Seed, &x)
 	}
 	r /= float64(max(1, w.samples))
-	w.draws = d.N
 	w.at = int32(h.next)
 
 	n := float64(h.steps)
@@ -250,7 +253,7 @@ func (w *World) happens(pair, limit int, d *Draws) held {
 // shaped. s is the seed of what happened in it.
 func (w *World) reward(pair int, s seed.Seed, h *held) float64 {
 	r := -w.charge[pair] * w.sums[h.steps]
-	if w.sampled {
+	if w.events {
 		r = -w.model.Cost[pair]*w.sums[h.steps] - w.pow[h.steps-1]*h.cost
 	}
 	from := int(w.model.StateOf[pair])
@@ -271,7 +274,7 @@ func (w *World) jump(pair, limit int, d *Draws) held {
 	row := int(m.Row[pair])
 	h := held{steps: 1}
 	if q := w.stay[pair]; q > 0 {
-		if x := math.Log(d.Uniform()) / w.logs[pair]; x < float64(limit) { // log 1 is 0: never
+		if x := math.Log(d.Uniform()) / w.logs[pair]; x < float64(limit) {
 			h.steps = 1 + int(x)
 			h.next, h.cost, h.lost = m.Rows.Leave(row, int(m.StateOf[pair]), d)
 		} else {
@@ -329,8 +332,8 @@ func (w *World) RestoreState(b []byte) error {
 }
 
 func (w *World) fields(c *state.Codec) {
-	state.Value(c, &w.seed)
-	state.Value(c, &w.draws)
+	state.Value(c, &w.draws.Seed)
+	state.Value(c, &w.draws.N)
 	state.Value(c, &w.at)
 	state.Value(c, &w.clock)
 	state.Value(c, &w.left)

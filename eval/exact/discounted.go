@@ -21,7 +21,7 @@ func EvaluateDiscounted(ctx context.Context, m *mdp.Model, p mdp.Policy, gamma f
 	if err := s.take(p); err != nil {
 		return nil, err
 	}
-	if err := s.evaluateDiscounted(gamma); err != nil {
+	if err := s.evaluateDiscounted(gamma, s.o.Span); err != nil {
 		return nil, err
 	}
 	return s.h, nil
@@ -37,8 +37,8 @@ func newDiscounted(ctx context.Context, m *mdp.Model, gamma float64, o Options) 
 	return newSolver(ctx, m, o)
 }
 
-// evaluateDiscounted solves for the policy in force, in s.h.
-func (s *solver) evaluateDiscounted(gamma float64) (err error) {
+// evaluateDiscounted solves for the policy in force, in s.h, to within span.
+func (s *solver) evaluateDiscounted(gamma, span float64) (err error) {
 	m, n := s.m, s.m.States
 	if s.gmres == nil {
 		s.gmres = newGMRES(n, restart)
@@ -46,7 +46,7 @@ func (s *solver) evaluateDiscounted(gamma float64) (err error) {
 	weight := make([]float64, n)
 	b := make([]float64, n)
 	for i, p := range s.pairs {
-		weight[i] = 1 / (1 - gamma*(1-1/s.scale[i]))
+		weight[i] = 1 / (1 - gamma*m.Rows.Stay(int(m.Row[p]), i))
 		b[i] = s.mean[p] * weight[i]
 	}
 	apply := func(x, y []float64) {
@@ -69,12 +69,12 @@ func (s *solver) evaluateDiscounted(gamma float64) (err error) {
 		for i, p := range s.pairs {
 			worst = math.Max(worst, math.Abs(s.mean[p]+gamma*s.rows[m.Row[p]]-s.h[i]))
 		}
-		if worst <= s.o.Span*(1-gamma) {
+		if worst <= span*(1-gamma) {
 			return nil
 		}
 		if worst > 0.5*best {
 			if stuck++; stuck > 20 {
-				return fmt.Errorf("exact: %s: values are within %.3g $ only, want %.3g", m.ID, worst/(1-gamma), s.o.Span)
+				return fmt.Errorf("exact: %s: values are within %.3g $ only, want %.3g", m.ID, worst/(1-gamma), span)
 			}
 		} else {
 			best, stuck = worst, 0
@@ -96,14 +96,16 @@ func Discounted(ctx context.Context, m *mdp.Model, gamma float64, o Options) (va
 	if err := s.first(); err != nil {
 		return nil, nil, err
 	}
+	// Values of a residual of half a span, which no choice improves by another
+	// half, are within a span of the least.
 	for {
-		if err := s.evaluateDiscounted(gamma); err != nil {
+		if err := s.evaluateDiscounted(gamma, s.o.Span/2); err != nil {
 			return nil, nil, err
 		}
 		if err := s.expect(s.h); err != nil {
 			return nil, nil, err
 		}
-		if changed, _, _ := s.improve(s.h, gamma, s.o.Span*(1-gamma)); changed == 0 {
+		if changed, _, _ := s.improve(s.h, gamma, s.o.Span/2*(1-gamma)); changed == 0 {
 			return s.h, s.policy(), nil
 		}
 		s.setScale()

@@ -54,7 +54,7 @@ type solver struct {
 	rows   []float64 // [rows], expectations
 	h      []float64 // [states]
 	pairs  []int32   // [states], of the policy
-	scale  []float64 // [states], 1/(1 − probability of staying)
+	scale  []float64 // [states], 1/(1 − probability of staying), 1 where that is 1
 	gmres  *gmres
 	sweeps int
 }
@@ -102,7 +102,7 @@ func (s *solver) take(p mdp.Policy) error {
 	}
 	for i, a := range p {
 		if a < 0 || int(a) >= len(m.Actions) || m.Pair(i, int(a)) < 0 {
-			return fmt.Errorf("exact: %s: action %d is not legal in state %d (%s)", m.ID, a, i, m.Label(i))
+			return fmt.Errorf("exact: %s: action %d is not legal in state %d (%s)", m.ID, a, i, label(m, i))
 		}
 		s.pairs[i] = int32(m.Pair(i, int(a)))
 	}
@@ -110,10 +110,21 @@ func (s *solver) take(p mdp.Policy) error {
 	return nil
 }
 
+// label describes a state for people.
+func label(m *mdp.Model, state int) string {
+	if m.Label == nil {
+		return "no name"
+	}
+	return m.Label(state)
+}
+
 func (s *solver) setScale() {
 	m := s.m
 	for i, p := range s.pairs {
-		s.scale[i] = 1 / math.Max(1e-12, 1-m.Rows.Stay(int(m.Row[p]), i))
+		s.scale[i] = 1
+		if leave := 1 - m.Rows.Stay(int(m.Row[p]), i); leave > 1e-12 {
+			s.scale[i] = 1 / leave
+		}
 	}
 }
 
@@ -140,19 +151,19 @@ func (s *solver) unichain() error {
 	if len(closed) > 1 {
 		a, b := closed[0], closed[1]
 		return fmt.Errorf("exact: %s: the policy has %d classes of states that it never leaves, those of state %d (%s, action %q) and of state %d (%s, action %q) among them: want one (unichain)",
-			m.ID, len(closed), a, m.Label(a), m.Actions[m.ActionOf[s.pairs[a]]], b, m.Label(b), m.Actions[m.ActionOf[s.pairs[b]]])
+			m.ID, len(closed), a, label(m, a), m.Actions[m.ActionOf[s.pairs[a]]], b, label(m, b), m.Actions[m.ActionOf[s.pairs[b]]])
 	}
 	return nil
 }
 
 // evaluate solves h − P h + g = c for the policy in force, where h is 0 in the
-// start state, and returns bounds on g in $ a step. s.h is where it starts, and
-// the solution.
+// start state, and returns bounds on g in $ a step, at most span apart. s.h is
+// where it starts, and the solution.
 //
 // Each equation is divided by the probability of leaving its state: that makes
 // them the equations of the chain of changes, which is what an event-driven
 // world sees, and far better conditioned.
-func (s *solver) evaluate() (lower, upper float64, err error) {
+func (s *solver) evaluate(span float64) (lower, upper float64, err error) {
 	m, n := s.m, s.m.States
 	if s.gmres == nil {
 		s.gmres = newGMRES(n, restart)
@@ -177,7 +188,6 @@ func (s *solver) evaluate() (lower, upper float64, err error) {
 	for i, p := range s.pairs {
 		b[i] = s.mean[p] * s.scale[i]
 	}
-	span := s.o.Span * m.StepHours
 	best := math.Inf(1)
 	for stuck := 0; ; {
 		if lower, upper, err = s.bounds(s.h); err != nil {
@@ -188,7 +198,7 @@ func (s *solver) evaluate() (lower, upper float64, err error) {
 		}
 		if upper-lower > 0.5*best {
 			if stuck++; stuck > 20 {
-				return 0, 0, fmt.Errorf("exact: %s: the bounds on the average cost stay %.3g $/h apart, want %.3g", m.ID, (upper-lower)/m.StepHours, s.o.Span)
+				return 0, 0, fmt.Errorf("exact: %s: the bounds on the average cost stay %.3g $/h apart, want %.3g", m.ID, (upper-lower)/m.StepHours, span/m.StepHours)
 			}
 		} else {
 			best, stuck = upper-lower, 0
@@ -232,7 +242,7 @@ func Evaluate(ctx context.Context, m *mdp.Model, p mdp.Policy, o Options) (*Solu
 	if err := s.unichain(); err != nil {
 		return nil, err
 	}
-	lower, upper, err := s.evaluate()
+	lower, upper, err := s.evaluate(s.o.Span * m.StepHours)
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +266,7 @@ func (s *solver) first() error {
 		}
 		for i, p := range s.pairs {
 			if !s.legal[p] {
-				return fmt.Errorf("exact: %s: the policy to start with is not legal in state %d (%s)", m.ID, i, m.Label(i))
+				return fmt.Errorf("exact: %s: the policy to start with is not legal in state %d (%s)", m.ID, i, label(m, i))
 			}
 		}
 		return nil
@@ -271,7 +281,7 @@ func (s *solver) first() error {
 	}
 	for i, p := range s.pairs {
 		if p < 0 {
-			return fmt.Errorf("exact: %s: no legal action in state %d (%s)", m.ID, i, m.Label(i))
+			return fmt.Errorf("exact: %s: no legal action in state %d (%s)", m.ID, i, label(m, i))
 		}
 	}
 	s.setScale()
@@ -316,8 +326,11 @@ func Optimum(ctx context.Context, m *mdp.Model, o Options) (*Solution, error) {
 	if err := s.first(); err != nil {
 		return nil, err
 	}
+	// Where nothing improves by the slack, the bounds of T h − h are no further
+	// apart than those of the policy and the slack, so that the span is reached.
+	span := s.o.Span * m.StepHours
 	for round := 1; ; round++ {
-		if _, _, err := s.evaluate(); err != nil {
+		if _, _, err := s.evaluate(span * 3 / 4); err != nil {
 			if e := s.unichain(); e != nil {
 				return nil, e
 			}
@@ -326,8 +339,7 @@ func Optimum(ctx context.Context, m *mdp.Model, o Options) (*Solution, error) {
 		if err := s.expect(s.h); err != nil {
 			return nil, err
 		}
-		span := s.o.Span * m.StepHours
-		changed, lower, upper := s.improve(s.h, 1, span/4)
+		changed, lower, upper := s.improve(s.h, 1, span/5)
 		if upper-lower <= span {
 			// What is left to gain is within the span. The policy in force is
 			// best against h.

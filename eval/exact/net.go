@@ -36,8 +36,8 @@ func Net(w *mdp.World, p mdp.Policy) (*mlp.Net, error) {
 	}
 	taken := make([]int, actions)
 	for s, a := range p {
-		if !w.Legal(s, int(a)) {
-			return nil, fmt.Errorf("exact: %s: the policy takes action %q in state %d (%s), which is not legal there", m.ID, m.Actions[a], s, m.Label(s))
+		if a < 0 || int(a) >= actions || !w.Legal(s, int(a)) {
+			return nil, fmt.Errorf("exact: %s: the policy takes action %d in state %d (%s), which is not legal there", m.ID, a, s, label(m, s))
 		}
 		taken[a]++
 	}
@@ -94,7 +94,7 @@ func flagsOf(m *mdp.Model) ([]int, error) {
 			key[i] = byte(m.ObsRow(s)[f])
 		}
 		if t, ok := seen[string(key)]; ok {
-			return nil, fmt.Errorf("exact: %s: no flag tells states %d (%s) and %d (%s) apart, and a network needs one", m.ID, t, m.Label(t), s, m.Label(s))
+			return nil, fmt.Errorf("exact: %s: no flag tells states %d (%s) and %d (%s) apart, and a network needs one", m.ID, t, label(m, t), s, label(m, s))
 		}
 		seen[string(key)] = s
 	}

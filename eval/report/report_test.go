@@ -179,6 +179,42 @@ func TestPageIsWholeAndSelfContained(t *testing.T) {
 	}
 }
 
+// Where the objective was solved, the table shows it and the regret by it, a
+// policy without it a dash; the order is that of what was solved.
+func TestExactValuesAreShown(t *testing.T) {
+	r := sample()
+	if page := render(t, Data{Result: r}); strings.Contains(page, "exact [") || strings.Contains(page, "exact regret") {
+		t.Error("exact values are shown where there are none")
+	}
+	learned, hdfs := 88.125, 77.75
+	r.Policies[0].Exact, r.Policies[1].Exact = &learned, &hdfs
+	r.SetOptimum(80)
+	x := newTable(r)
+	n := len(x.Header)
+	if x.Header[n-2] != "exact [USD/day]" || x.Header[n-1] != "exact regret [%]" {
+		t.Fatalf("header %q, want the exact value and regret last", x.Header)
+	}
+	cells := map[string][2]string{}
+	for _, row := range x.Rows {
+		k := len(row.Cells)
+		cells[row.Name] = [2]string{row.Cells[k-2].Value, row.Cells[k-1].Value}
+	}
+	for name, want := range map[string][2]string{
+		"learned": {"88.12500000", "10.1562"}, "baseline:hdfs": {"77.75000000", "−2.8125"}, // (77.75 − 80)/80
+		"oracle:lookahead": {"–", "1.0000"}, // 80.8 on the episodes
+	} {
+		if cells[name] != want {
+			t.Errorf("%s: %q, want %q", name, cells[name], want)
+		}
+	}
+	if first := x.Rows[0].Name; first != "baseline:hdfs" {
+		t.Errorf("%s comes first, want baseline:hdfs", first)
+	}
+	if page := render(t, Data{Result: r}); !strings.Contains(page, "exact [USD/day]") || !strings.Contains(page, "88.12500000") {
+		t.Error("the page lacks the exact values")
+	}
+}
+
 // Hostile text appears as text: not one element or attribute more.
 func TestEveryTextIsEscaped(t *testing.T) {
 	const evil = `</title></text><script>alert(1)</script>"'><b onclick=x>&amp;`

@@ -275,7 +275,7 @@ func (r *Result) ExactColumns() []ExactColumn {
 		}
 		return []ExactColumn{{header, func(p *PolicyResult) string {
 			if x := of(p); x != nil {
-				return strconv.FormatFloat(factor**x, 'f', decimals, 64)
+				return Fixed(factor**x, decimals)
 			}
 			return "-"
 		}}}
@@ -290,6 +290,15 @@ func (r *Result) ExactColumns() []ExactColumn {
 		regret, decimals = "exact regret [%]", 4
 	}
 	return append(exact, column(regret, decimals, 100, func(p *PolicyResult) *float64 { return p.Regret })...)
+}
+
+// Fixed writes x with so many decimals, and zeros without a sign.
+func Fixed(x float64, decimals int) string {
+	t := strconv.FormatFloat(x, 'f', decimals, 64)
+	if strings.Trim(t, "-0.") == "" {
+		return strings.TrimPrefix(t, "-")
+	}
+	return t
 }
 
 // DifferenceScale is how the paired differences of r are written, all alike.

@@ -190,7 +190,7 @@ func runSolve(ctx context.Context, o *solveOptions, id string, args []string) er
 	if o.taus == nil && m.States > solveTauStates {
 		taus = nil
 	}
-	if err := x.discount(ctx, w, taus); err != nil {
+	if err := x.discount(ctx, w, best, taus); err != nil {
 		return err
 	}
 	if out != "" {
@@ -357,18 +357,21 @@ func (x *solved) errors(ctx context.Context, m *mdp.Model, best *exact.Solution,
 	return nil
 }
 
-// discount judges the best policies of discounted costs.
-func (x *solved) discount(ctx context.Context, w *mdp.World, taus []time.Duration) error {
+// discount judges the best policies of discounted costs. The longer the time
+// constant, the nearer they and their values are to those of the average cost.
+func (x *solved) discount(ctx context.Context, w *mdp.World, best *exact.Solution, taus []time.Duration) error {
 	m := w.Model()
-	var from mdp.Policy
 	for _, tau := range taus {
 		gamma := math.Exp(-m.StepHours / tau.Hours())
-		_, p, err := exact.Discounted(ctx, m, gamma, exact.Options{Legal: w.Legal, From: from})
+		guess := slices.Clone(best.Bias)
+		for i := range guess {
+			guess[i] += best.Gain * m.StepHours / (1 - gamma)
+		}
+		_, p, err := exact.Discounted(ctx, m, gamma, exact.Options{Legal: w.Legal, From: best.Policy, Values: guess})
 		if err != nil {
 			return err
 		}
-		from = p
-		s, err := exact.Evaluate(ctx, m, p, exact.Options{})
+		s, err := exact.Evaluate(ctx, m, p, exact.Options{Values: best.Bias})
 		if err != nil {
 			return err
 		}
@@ -427,7 +430,7 @@ func (x *solved) text() []byte {
 			fmt.Fprintf(&b, "%-*s  %14s  %12s  %12s  not one average cost: it depends on the start\n", width, p.Name, "-", "-", "-")
 			continue
 		}
-		fmt.Fprintf(&b, "%-*s  %14.8f  %12.2f  %10.2f %%\n", width, p.Name, *p.Cost, *p.Cost*hoursPerYear, 100**p.Regret)
+		fmt.Fprintf(&b, "%-*s  %14.8f  %12.2f  %10s %%\n", width, p.Name, *p.Cost, *p.Cost*hoursPerYear, eval.Fixed(100**p.Regret, 2))
 	}
 	if len(x.Errs) > 0 {
 		fmt.Fprintf(&b, "\nwhere %s errs, by what it costs:\n", x.Erring)
@@ -439,7 +442,7 @@ func (x *solved) text() []byte {
 	if len(x.Taus) > 0 {
 		fmt.Fprintf(&b, "\nthe best policy of a discounted cost, by its average cost:\n%10s  %14s  %12s\n", "tau [h]", "$/h", "regret")
 		for _, t := range x.Taus {
-			fmt.Fprintf(&b, "%10.4g  %14.8f  %10.4f %%\n", t.Hours, t.Cost, 100*t.Regret)
+			fmt.Fprintf(&b, "%10.4g  %14.8f  %10s %%\n", t.Hours, t.Cost, eval.Fixed(100*t.Regret, 4))
 		}
 	}
 	if x.File != "" {

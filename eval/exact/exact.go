@@ -22,6 +22,9 @@ type Options struct {
 	// From is the policy that policy iteration starts with; nil means the first
 	// legal action of each state.
 	From mdp.Policy
+	// Values is a guess of the values, in $, that the first evaluation starts with;
+	// nil means zeros. It saves time only.
+	Values []float64
 }
 
 // Solution is an average cost and what goes with it.
@@ -73,6 +76,12 @@ func newSolver(ctx context.Context, m *mdp.Model, o Options) (*solver, error) {
 	s := &solver{
 		ctx: ctx, m: m, o: o, mean: make([]float64, m.Pairs()), legal: make([]bool, m.Pairs()), rows: make([]float64, m.Rows.Len()),
 		h: make([]float64, n), pairs: make([]int32, n), scale: make([]float64, n),
+	}
+	if o.Values != nil {
+		if len(o.Values) != n {
+			return nil, fmt.Errorf("exact: %d values to start with for the %d states of %s", len(o.Values), n, m.ID)
+		}
+		copy(s.h, o.Values)
 	}
 	for i := range s.mean {
 		s.mean[i] = m.Expected(i)

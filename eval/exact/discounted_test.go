@@ -84,17 +84,21 @@ func TestDiscountedBellman(t *testing.T) {
 	}
 }
 
-// With a discount of ½, values are known to 1 where the residual is ½. A choice
-// that is better by 0.45 then counts: −0.95 for ever is −1.9, −0.5 for ever −1.
+// With a discount of ½, −0.5 for ever is −1, of which nothing is known while the
+// residual may be ½. A choice that is better, −1.9 or −1.4 for ever, must not be
+// missed by more than 1, whether it is by the residual, by what counts as better, or
+// by both.
 func TestDiscountedWithinTheSlack(t *testing.T) {
-	m := build("Slack-v0", 1, 2, func(_, a int) (float64, []branch) {
-		return []float64{-0.5, -0.95}[a], []branch{{next: 0, p: 1}}
-	})
-	v, _, err := Discounted(context.Background(), m, 0.5, Options{Span: 1})
-	if err != nil {
-		t.Fatal(err)
+	for _, best := range []float64{-0.95, -0.7} {
+		m := build("Slack-v0", 1, 2, func(_, a int) (float64, []branch) {
+			return []float64{-0.5, best}[a], []branch{{next: 0, p: 1}}
+		})
+		v, _, err := Discounted(context.Background(), m, 0.5, Options{Span: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		near(t, "value", v[0], 2*best, 1)
 	}
-	near(t, "value", v[0], -1.9, 1)
 }
 
 // As the time constant grows, the best discounted policy becomes the best there

@@ -140,6 +140,7 @@ func TestEvaluate(t *testing.T) {
 			gain, bias := denseAverage(t, m, p)
 			for _, span := range []float64{1e-2, 1e-9} {
 				s := evaluated(t, m, p, Options{Span: span})
+				near(t, at+"gain, the middle of the bounds", s.Gain, (s.Lower+s.Upper)/2, 1e-15*math.Abs(gain))
 				if s.Span() > span || !(s.Lower-1e-11 <= gain && gain <= s.Upper+1e-11) {
 					t.Errorf("%sspan %v: [%v, %v] around %v, by elimination %v", at, span, s.Lower, s.Upper, s.Gain, gain)
 				}

@@ -906,8 +906,8 @@ func TestCatalogue(t *testing.T) {
 		if err := e.Validate(&c); fmt.Sprint(err) != want {
 			t.Errorf("%s: error %q, want %q", e.ID, err, want)
 		}
-		if _, err := e.Build(&c); err == nil || !strings.HasPrefix(err.Error(), "mdp: unknown preset") {
-			t.Errorf("%s: error %v, want one about the preset", e.ID, err)
+		if _, err := e.Build(&c); err == nil || !strings.HasPrefix(err.Error(), "mdp: unknown ") {
+			t.Errorf("%s: error %v, want one about what is unknown", e.ID, err)
 		}
 	}
 	if _, ok := mdp.Find("MDPZ-v0"); ok {

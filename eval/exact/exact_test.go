@@ -96,8 +96,8 @@ func TestOptimumReachesEverySpan(t *testing.T) {
 	best := optimum(t, m, Options{})
 	small := random(rand.New(rand.NewPCG(2, 0)), 30, 4, 4, 0.9)
 	bestSmall := optimum(t, small, Options{})
-	for k := range 120 {
-		span := math.Pow(10, 1-float64(k)/12) // 10 to 1e-9
+	for k := range 41 {
+		span := math.Pow(10, 1-float64(k)/4) // 10 to 1e-9
 		for _, x := range []struct {
 			m    *mdp.Model
 			best *Solution
@@ -162,7 +162,7 @@ func TestEvaluate(t *testing.T) {
 }
 
 // Visits are what the chain comes to from anywhere: a row of its matrix to the
-// power of 2^30, for chains without a period.
+// power of 2^24, for chains without a period.
 func TestVisits(t *testing.T) {
 	ctx := context.Background()
 	check := func(at string, m *mdp.Model, p mdp.Policy) {
@@ -181,7 +181,7 @@ func TestVisits(t *testing.T) {
 		near(t, at+": sum", sum, 1, 1e-12)
 		chain, _ := chainOf(m, p)
 		power := mat.DenseCopyOf(chain)
-		for range 30 {
+		for range 24 {
 			var next mat.Dense
 			next.Mul(power, power)
 			for i := range m.States { // lest rounding add up
@@ -199,8 +199,8 @@ func TestVisits(t *testing.T) {
 		near(t, at+": largest difference from the power", farthest(mu, power.RawRowView(m.States-1)), 0, 1e-10)
 	}
 	m := modelA(t, "A1")
-	for _, p := range m.Policies {
-		check(p.Name, m, p.Policy)
+	for i := 0; i < len(m.Policies); i += 3 {
+		check(m.Policies[i].Name, m, m.Policies[i].Policy)
 	}
 	check("optimal", m, optimum(t, m, Options{}).Policy)
 	for i, x := range sizes {

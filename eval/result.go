@@ -97,9 +97,12 @@ func summarize(spec *env.Spec, entries []Entry, cfg Config, played []sample) *Re
 		MetricInfo{Name: EpisodeLength, Unit: "decisions"})
 
 	for i, e := range entries {
-		p := PolicyResult{Name: e.Name, Kind: e.Kind, Exact: e.Exact, Metrics: make(map[string]Estimate, len(r.MetricsInfo))}
+		p := PolicyResult{Name: e.Name, Kind: e.Kind, Metrics: make(map[string]Estimate, len(r.MetricsInfo))}
 		for m, info := range r.MetricsInfo {
 			p.Metrics[info.Name] = RatioInterval(played[i][m])
+		}
+		if x := e.Exact; x != nil && !math.IsNaN(*x) && !math.IsInf(*x, 0) {
+			p.Exact = x
 		}
 		r.Policies = append(r.Policies, p)
 	}

@@ -286,7 +286,8 @@ func (r *Result) ExactColumns() []ExactColumn {
 		header += " [" + printable(u) + "]"
 	}
 	exact := column(header, 8, 1, func(p *PolicyResult) *float64 { return p.Exact })
-	if exact != nil {
+	sampled := slices.ContainsFunc(r.Policies, func(p PolicyResult) bool { return p.Exact == nil && p.Regret != nil })
+	if exact != nil && !sampled {
 		regret, decimals = "exact regret [%]", 4
 	}
 	return append(exact, column(regret, decimals, 100, func(p *PolicyResult) *float64 { return p.Regret })...)

@@ -16,9 +16,9 @@ type Config struct {
 	Envs int `yaml:"envs"`
 	// Seed determines the run: worlds, exploration and first weights.
 	Seed uint64 `yaml:"seed"`
-	// ExploringStarts is the share of episodes that begin in a state which
-	// following good policies would seldom lead to, where the world offers that.
-	// Evaluations never do.
+	// ExploringStarts is the share of the environments whose episodes begin in a
+	// state which following good policies would seldom lead to, where the world
+	// offers that; see env.Vector.SetExplore. Evaluations never do.
 	ExploringStarts float64 `yaml:"exploring_starts"`
 	// LogEvery is the least number of steps between two train lines of
 	// metrics.jsonl; a line averages over the updates since the last.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"mend/agents"
 	"mend/env/mdp"
@@ -48,11 +49,11 @@ func exactCost(ctx context.Context, w *mdp.World, e eval.Entry) (*float64, error
 		return nil, err
 	}
 	s, err := exact.Evaluate(ctx, w.Model(), exact.PolicyOf(w, p), exact.Options{})
-	if ctx.Err() != nil {
-		return nil, err
+	if errors.Is(err, exact.ErrMultichain) {
+		return nil, nil
 	}
 	if err != nil {
-		return nil, nil
+		return nil, err
 	}
 	return &s.Gain, nil
 }

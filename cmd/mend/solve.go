@@ -303,7 +303,7 @@ func (x *solved) judge(ctx context.Context, w *mdp.World, best *exact.Solution, 
 		p := &list[i]
 		s := solvedPolicy{Name: p.name, Kind: p.kind, Summary: p.summary}
 		e, err := exact.Evaluate(ctx, m, p.policy, exact.Options{})
-		if ctx.Err() != nil {
+		if err != nil && !errors.Is(err, exact.ErrMultichain) {
 			return err
 		}
 		if err == nil {

@@ -163,9 +163,9 @@ func (s *Sparse) Leave(row, state int, d *Draws) (next int, cost float64, lost i
 		}
 	}
 	j := s.find(row, u)
-	if j == i { // rounding
+	if j == i { // rounding: the next branch, if there is one
 		if j++; j == int(s.first[row+1]) {
-			j -= 2
+			j = max(int(s.first[row]), j-2)
 		}
 	}
 	return int(s.next[j]), s.cost[j], int(s.lost[j])

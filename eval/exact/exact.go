@@ -2,6 +2,7 @@ package exact
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -146,6 +147,9 @@ func (s *solver) policy() mdp.Policy {
 	return p
 }
 
+// ErrMultichain is the error of a policy that has no single average cost.
+var ErrMultichain = errors.New("want one class of states that is never left (unichain)")
+
 // unichain refuses a policy whose chain falls into parts: its average cost would
 // depend on where it starts.
 func (s *solver) unichain() error {
@@ -159,8 +163,8 @@ func (s *solver) unichain() error {
 	})
 	if len(closed) > 1 {
 		a, b := closed[0], closed[1]
-		return fmt.Errorf("exact: %s: the policy has %d classes of states that it never leaves, those of state %d (%s, action %q) and of state %d (%s, action %q) among them: want one (unichain)",
-			m.ID, len(closed), a, label(m, a), m.Actions[m.ActionOf[s.pairs[a]]], b, label(m, b), m.Actions[m.ActionOf[s.pairs[b]]])
+		return fmt.Errorf("exact: %s: the policy has %d classes of states that it never leaves, those of state %d (%s, action %q) and of state %d (%s, action %q) among them: %w",
+			m.ID, len(closed), a, label(m, a), m.Actions[m.ActionOf[s.pairs[a]]], b, label(m, b), m.Actions[m.ActionOf[s.pairs[b]]], ErrMultichain)
 	}
 	return nil
 }
@@ -325,6 +329,11 @@ func (s *solver) improve(v []float64, gamma, slack float64) (changed int, lower,
 	return changed, lower, upper
 }
 
+// warmup is how many times the Bellman operator is applied before the first
+// policy is evaluated, where no policy is given: what is best over so many steps is
+// nearer to the best than any fixed choice, and seldom stays anywhere for ever.
+const warmup = 50
+
 // Optimum computes the least average cost by policy iteration (Howard, "Dynamic
 // Programming and Markov Processes", 1960).
 func Optimum(ctx context.Context, m *mdp.Model, o Options) (*Solution, error) {
@@ -335,15 +344,31 @@ func Optimum(ctx context.Context, m *mdp.Model, o Options) (*Solution, error) {
 	if err := s.first(); err != nil {
 		return nil, err
 	}
+	if o.From == nil {
+		if _, err := s.values(warmup); err != nil {
+			return nil, err
+		}
+	}
 	// Where nothing improves by the slack, the bounds of T h − h are no further
 	// apart than those of the policy and the slack, so that the span is reached.
 	span := s.o.Span * m.StepHours
+	more := 4 * warmup
 	for round := 1; ; round++ {
 		if _, _, err := s.evaluate(span * 3 / 4); err != nil {
-			if e := s.unichain(); e != nil {
-				return nil, e
+			multichain := s.unichain()
+			if multichain == nil {
+				return nil, err
 			}
-			return nil, err
+			if more > 20_000 {
+				return nil, multichain
+			}
+			// The best over a longer time does not stay there, unless it has to.
+			clear(s.h)
+			if _, err := s.values(more); err != nil {
+				return nil, multichain
+			}
+			more *= 4
+			continue
 		}
 		if err := s.expect(s.h); err != nil {
 			return nil, err
@@ -372,7 +397,16 @@ func RelativeValueIteration(ctx context.Context, m *mdp.Model, o Options) (*Solu
 	if err := s.first(); err != nil {
 		return nil, err
 	}
-	for {
+	return s.values(math.MaxInt)
+}
+
+// values applies the Bellman operator to h until the bounds are close, or so many
+// times: then the solution is nil. The policy in force is then the best against
+// the h before the last time.
+func (s *solver) values(times int) (*Solution, error) {
+	m := s.m
+	defer s.setScale()
+	for range times {
 		if err := s.expect(s.h); err != nil {
 			return nil, err
 		}
@@ -385,4 +419,5 @@ func RelativeValueIteration(ctx context.Context, m *mdp.Model, o Options) (*Solu
 			s.h[i] = s.mean[p] + s.rows[m.Row[p]] - shift
 		}
 	}
+	return nil, nil
 }

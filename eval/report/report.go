@@ -203,7 +203,12 @@ func footnotes(r *eval.Result, curve bool) []string {
 			count(r.Episodes, "episode", "episodes"), r.Seed),
 		"± and [ ] are 95 % confidence intervals of the mean over episodes (Student t; metrics are ratios of sums, with linearised variance). " +
 			"They hold for the policies as they are here: another training run of the same method would give another policy.",
-		"Each interval stands for itself; of twenty, one is expected to miss. The best baseline was picked on these same episodes, which flatters it a little.",
+		"Each interval stands for itself; of twenty, one is expected to miss.",
+	}
+	if best := r.BestBaseline(); best != nil && best.Exact != nil {
+		notes = append(notes, "Exact values are solved, not sampled: what a policy costs in the long run. Policies are ranked, and the best baseline is picked, by them; simulated values scatter about them, the more the rarer the losses.")
+	} else {
+		notes[len(notes)-1] += " The best baseline was picked on these same episodes, which flatters it a little."
 	}
 	if r.Episodes > 1 {
 		notes = append(notes, fmt.Sprintf("Rare events: what happened in none of %d episodes may, at 95 %% confidence, still happen in up to %s %% of them; no interval above can show it.",

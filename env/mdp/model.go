@@ -265,43 +265,56 @@ func (m *Model) checkRows(add func(string, ...any) bool) {
 
 // checkClasses walks the graph of what any action may lead to.
 func (m *Model) checkClasses(add func(string, ...any) bool) {
-	k := len(m.Actions)
-	successors := func(s int, f func(int)) {
-		for _, p := range m.PairOf[s*k : (s+1)*k] {
-			if p >= 0 {
-				m.Rows.Each(int(m.Row[p]), func(next int, p, _ float64, _ int) {
-					if p > 0 {
-						f(next)
-					}
-				})
-			}
-		}
-	}
-	reached := make([]bool, m.States)
-	reached[m.Start] = true
-	todo := []int{m.Start}
-	for len(todo) > 0 {
-		s := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		successors(s, func(next int) {
-			if !reached[next] {
-				reached[next] = true
-				todo = append(todo, next)
-			}
-		})
-	}
-	for s, ok := range reached {
-		if !ok && !add("state %d (%s) cannot be reached from state %d (%s), want every state reachable", s, m.label(s), m.Start, m.label(m.Start)) {
+	for _, s := range m.unreached() {
+		if !add("state %d (%s) cannot be reached from state %d (%s), want every state reachable", s, m.label(s), m.Start, m.label(m.Start)) {
 			return
 		}
 	}
-	if closed := ClosedClasses(m.States, successors); len(closed) > 1 {
+	if closed := ClosedClasses(m.States, m.successors); len(closed) > 1 {
 		var some []string
 		for _, c := range closed[:min(3, len(closed))] {
 			some = append(some, fmt.Sprintf("that of state %d (%s)", c, m.label(c)))
 		}
 		add("%d classes of states that no action leaves, %s: want one, or there is no single average cost (not unichain)", len(closed), strings.Join(some, ", "))
 	}
+}
+
+// successors calls f for what any action may lead to.
+func (m *Model) successors(state int, f func(next int)) {
+	k := len(m.Actions)
+	for _, p := range m.PairOf[state*k : (state+1)*k] {
+		if p >= 0 {
+			m.Rows.Each(int(m.Row[p]), func(next int, p, _ float64, _ int) {
+				if p > 0 {
+					f(next)
+				}
+			})
+		}
+	}
+}
+
+// unreached are the states that nothing leads to from the start.
+func (m *Model) unreached() []int {
+	reached := make([]bool, m.States)
+	reached[m.Start] = true
+	todo := []int{m.Start}
+	for len(todo) > 0 {
+		s := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		m.successors(s, func(next int) {
+			if !reached[next] {
+				reached[next] = true
+				todo = append(todo, next)
+			}
+		})
+	}
+	var list []int
+	for s, ok := range reached {
+		if !ok {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // obsKey is an observation as a key of a map.

@@ -29,7 +29,7 @@ type World struct {
 	phi    []float64 // [States], potential; nil without
 	twin   twin      // rule is nil without
 	stay   []float64 // [pairs], probability that nothing happens in a step
-	logs   []float64 // [pairs], its logarithm
+	logs   []float64 // [pairs], its logarithm, below 0
 	pow    []float64 // [hold+1], γ^n
 	sums   []float64 // [hold+1], Σ_{k<n} γ^k
 	mean   []float64 // [pairs], expected cost in $ a step, of the model
@@ -81,7 +81,7 @@ func New(m *Model, c Config) (*World, error) {
 	}
 	w.spec = &env.Spec{
 		ID:       m.ID,
-		Digest:   hashed(fmt.Sprintf("world 1 %s\n%s\n%+v", m.Definition, m.Digest(), c)),
+		Digest:   hashed(fmt.Sprintf("world 1 %s\n%s\n%s", m.Definition, m.Digest(), c.definition())),
 		Features: m.Features, Actions: m.Actions, Masked: true,
 		Metrics: []env.Metric{
 			{Name: CostPerHour, Unit: "USD/h"},
@@ -134,7 +134,7 @@ func (w *World) fillTables() {
 	for i := range n {
 		w.mean[i] = m.Expected(i)
 		w.stay[i] = m.Rows.Stay(int(m.Row[i]), int(m.StateOf[i]))
-		w.logs[i] = math.Log(w.stay[i])
+		w.logs[i] = min(math.Log(w.stay[i]), -1e-300) // a pair that surely stays is held as long as it may be
 	}
 	w.charge = w.mean
 	w.pow, w.sums = make([]float64, w.hold+1), make([]float64, w.hold+1)
@@ -255,7 +255,7 @@ func (w *World) jump(pair, limit int) held {
 	row, d := int(m.Row[pair]), Draws{w.seed, w.draws}
 	h := held{steps: 1}
 	if q := w.stay[pair]; q > 0 {
-		if x := math.Log(d.Uniform()) / w.logs[pair]; x < float64(limit) { // log 1 is 0: never
+		if x := math.Log(d.Uniform()) / w.logs[pair]; x < float64(limit) {
 			h.steps = 1 + int(x)
 			h.next, h.cost, h.lost = m.Rows.Leave(row, int(m.StateOf[pair]), &d)
 		} else {

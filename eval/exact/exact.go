@@ -12,7 +12,8 @@ import (
 type Options struct {
 	// Span is how close the bounds on an average cost must come, in $ an hour;
 	// for a discounted cost, how close to the truth each value must be, in $. 0
-	// means 1e-9, which leaves eight digits after the point.
+	// means 1e-9, which leaves eight digits after the point. Where costs are so
+	// large that rounding is more than that, it is as close as rounding allows.
 	Span float64
 	// Sweeps bounds the products with the transition rows; 0 means a million.
 	Sweeps int
@@ -54,7 +55,7 @@ type solver struct {
 	rows   []float64 // [rows], expectations
 	h      []float64 // [states]
 	pairs  []int32   // [states], of the policy
-	scale  []float64 // [states], 1/(1 − probability of staying)
+	scale  []float64 // [states], 1/(1 − probability of staying), 1 where that is 1
 	gmres  *gmres
 	sweeps int
 }
@@ -113,7 +114,10 @@ func (s *solver) take(p mdp.Policy) error {
 func (s *solver) setScale() {
 	m := s.m
 	for i, p := range s.pairs {
-		s.scale[i] = 1 / math.Max(1e-12, 1-m.Rows.Stay(int(m.Row[p]), i))
+		s.scale[i] = 1
+		if leave := 1 - m.Rows.Stay(int(m.Row[p]), i); leave > 1e-12 {
+			s.scale[i] = 1 / leave
+		}
 	}
 }
 
@@ -186,8 +190,10 @@ func (s *solver) evaluate() (lower, upper float64, err error) {
 		if upper-lower <= span {
 			return lower, upper, nil
 		}
-		if upper-lower > 0.5*best {
-			if stuck++; stuck > 20 {
+		if !(upper-lower <= 0.5*best) { // also where h has grown out of all numbers
+			if stuck++; stuck > 20 && upper-lower <= s.rounding() {
+				return lower, upper, nil
+			} else if stuck > 20 {
 				return 0, 0, fmt.Errorf("exact: %s: the bounds on the average cost stay %.3g $/h apart, want %.3g", m.ID, (upper-lower)/m.StepHours, s.o.Span)
 			}
 		} else {
@@ -205,6 +211,15 @@ func (s *solver) evaluate() (lower, upper float64, err error) {
 		copy(s.h, x)
 		s.h[ref] = 0
 	}
+}
+
+// rounding is what may be lost, at worst, of an expectation of s.h.
+func (s *solver) rounding() float64 {
+	most := 0.0
+	for _, x := range s.h {
+		most = math.Max(most, math.Abs(x))
+	}
+	return 32 * 0x1p-52 * most
 }
 
 // bounds are those that h gives on the average cost of the policy in force.
@@ -307,7 +322,8 @@ func (s *solver) improve(v []float64, gamma, slack float64) (changed int, lower,
 }
 
 // Optimum computes the least average cost by policy iteration (Howard, "Dynamic
-// Programming and Markov Processes", 1960).
+// Programming and Markov Processes", 1960). Its policy has that cost from every
+// state, also where those on the way fall into parts; see join.
 func Optimum(ctx context.Context, m *mdp.Model, o Options) (*Solution, error) {
 	s, err := newSolver(ctx, m, o)
 	if err != nil {
@@ -316,21 +332,35 @@ func Optimum(ctx context.Context, m *mdp.Model, o Options) (*Solution, error) {
 	if err := s.first(); err != nil {
 		return nil, err
 	}
+	span := s.o.Span * m.StepHours
+	var before []int32 // the pairs that were improved upon
 	for round := 1; ; round++ {
-		if _, _, err := s.evaluate(); err != nil {
-			if e := s.unichain(); e != nil {
+		// Parts whose costs differ defeat the method, or are hidden behind values
+		// so large that the difference is lost in rounding.
+		if _, _, err := s.evaluate(); err != nil || s.rounding() > 16*span {
+			joined, e := s.join(before)
+			switch {
+			case e != nil:
 				return nil, e
+			case joined:
+				clear(s.h)
+				continue
+			case err != nil:
+				return nil, err
 			}
-			return nil, err
 		}
 		if err := s.expect(s.h); err != nil {
 			return nil, err
 		}
-		span := s.o.Span * m.StepHours
-		changed, lower, upper := s.improve(s.h, 1, span/4)
-		if upper-lower <= span {
+		before = append(before[:0], s.pairs...)
+		noise := s.rounding()
+		changed, lower, upper := s.improve(s.h, 1, max(span, noise)/4)
+		if upper-lower <= span || changed == 0 && upper-lower <= noise {
 			// What is left to gain is within the span. The policy in force is
-			// best against h.
+			// best against h; one whose parts cost the same is made one.
+			if _, err := s.join(nil); err != nil {
+				return nil, err
+			}
 			return s.solution(lower, upper, round), nil
 		}
 		if changed == 0 {

@@ -38,6 +38,7 @@ func (g *gmres) cycle(apply func(x, y []float64), b, x []float64, tol float64) (
 	if start == 0 {
 		return products, 0
 	}
+	residual = start
 	scale(v, 1/start)
 	clear(g.r)
 	g.r[0] = start
@@ -47,6 +48,7 @@ func (g *gmres) cycle(apply func(x, y []float64), b, x []float64, tol float64) (
 		apply(g.basis[k], w)
 		products++
 		clear(h)
+		whole := norm(w)
 		for range 2 {
 			for j := range k + 1 {
 				d := dot(w, g.basis[j])
@@ -55,7 +57,7 @@ func (g *gmres) cycle(apply func(x, y []float64), b, x []float64, tol float64) (
 			}
 		}
 		h[k+1] = norm(w)
-		last := h[k+1] <= 1e-14*start
+		last := h[k+1] <= 1e-14*whole // the space is complete
 		if !last {
 			scale(w, 1/h[k+1])
 		}

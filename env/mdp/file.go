@@ -41,7 +41,8 @@ const FileID = "MDP-v0"
 //	  - {name: few, feature: copies, actions: [repair], max: 1}
 //
 // Names are of letters, digits, _, + and -. Names, step, start, actions, states,
-// transitions, to and p must be given; whatever else is not is 0, false or none.
+// transitions, to and p must be given; a unit or a scale that is not is 1, and
+// whatever else is 0, false or none.
 // Transitions that several actions share may be written once, as a YAML anchor.
 // The order of the states numbers them, that of the transitions is the one of
 // [Rows].Move.

@@ -72,6 +72,10 @@ func TestFilesInThisFolder(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("%d files: %v", len(files), err)
 	}
+	known := worlds()
+	for _, e := range mdp.Catalogue {
+		known = append(known, e.ID)
+	}
 	for _, name := range files {
 		data, err := os.ReadFile(name)
 		if err != nil {
@@ -82,7 +86,24 @@ func TestFilesInThisFolder(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		if _, err := Read(s, worlds()); err != nil {
+		if _, err := Read(s, known); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Every file in the folder mdp is a model.
+func TestFilesOfModels(t *testing.T) {
+	files, err := filepath.Glob("mdp/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files: %v", len(files), err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadModel(name, data); err != nil {
 			t.Error(err)
 		}
 	}

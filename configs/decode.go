@@ -76,19 +76,23 @@ type Source struct {
 	name   string
 	root   *yaml.Node            // a mapping, free of aliases
 	origin map[*yaml.Node]string // nodes that came from an override
+	named  bool                  // complaints call an element of a list by its name, where it has one
 }
 
-// Limits of a configuration file, far above any honest one.
-const (
-	maxBytes = 4 << 20
-	maxNodes = 100_000
-)
+// limits are how large a file may be. Values are counted once they are parsed;
+// before that, so that not all of them are held in memory, the marks between them.
+type limits struct{ bytes, marks, nodes int }
+
+// runLimits are far above any honest configuration.
+var runLimits = limits{bytes: 4 << 20, marks: 4 << 20, nodes: 100_000}
 
 // Parse reads YAML. The name appears in errors; it may be empty where there is
 // no file. An empty file is an empty mapping.
-func Parse(name string, data []byte) (*Source, error) {
+func Parse(name string, data []byte) (*Source, error) { return parseWithin(runLimits, name, data) }
+
+func parseWithin(most limits, name string, data []byte) (*Source, error) {
 	s := &Source{name: name, origin: map[*yaml.Node]string{}}
-	root, bad := parse(data)
+	root, bad := parse(most, data)
 	if bad == nil && root != nil && !isNull(root) && root.Kind != yaml.MappingNode {
 		bad = &Error{Line: root.Line, Col: root.Column, Message: "the file is " + describe(root) + ", want a mapping"}
 	}
@@ -104,9 +108,18 @@ func Parse(name string, data []byte) (*Source, error) {
 }
 
 // parse reads at most one document, nil where there is none.
-func parse(data []byte) (*yaml.Node, *Error) {
-	if len(data) > maxBytes {
-		return nil, &Error{Message: fmt.Sprintf("%d bytes, want at most %d", len(data), maxBytes)}
+func parse(most limits, data []byte) (*yaml.Node, *Error) {
+	if len(data) > most.bytes {
+		return nil, &Error{Message: fmt.Sprintf("%d bytes, want at most %d", len(data), most.bytes)}
+	}
+	marks := 0
+	for _, c := range data {
+		if c == ',' || c == ':' || c == '[' || c == '{' || c == '\n' {
+			marks++
+		}
+	}
+	if marks > most.marks {
+		return nil, &Error{Message: fmt.Sprintf("%d lines, commas, colons and opening brackets, want at most %d", marks, most.marks)}
 	}
 	// yaml v4.0.0 reports undecodable bytes without a position and reads
 	// UTF-16 by its byte order mark, so that is checked here.
@@ -134,7 +147,7 @@ func parse(data []byte) (*yaml.Node, *Error) {
 	if len(first.Content) != 1 {
 		return nil, nil
 	}
-	x := expander{active: map[*yaml.Node]bool{}}
+	x := expander{most: most.nodes, active: map[*yaml.Node]bool{}}
 	root := x.expand(first.Content[0])
 	return root, x.bad
 }
@@ -193,6 +206,7 @@ func byteAt(data []byte, line, col int) byte {
 // expander replaces aliases by copies, so that an override of one use leaves
 // the others alone. It bounds what a few lines of nested aliases grow to.
 type expander struct {
+	most   int // nodes
 	active map[*yaml.Node]bool
 	nodes  int
 	bad    *Error
@@ -201,8 +215,8 @@ type expander struct {
 func (x *expander) expand(n *yaml.Node) *yaml.Node {
 	if x.nodes++; x.bad != nil {
 		return n
-	} else if x.nodes > maxNodes {
-		x.bad = &Error{Line: n.Line, Col: n.Column, Message: fmt.Sprintf("more than %d values, aliases included", maxNodes)}
+	} else if x.nodes > x.most {
+		x.bad = &Error{Line: n.Line, Col: n.Column, Message: fmt.Sprintf("more than %d values, aliases included", x.most)}
 		return n
 	}
 	from := n
@@ -247,7 +261,7 @@ func (s *Source) Override(origin, path, value string) error {
 	if slices.Contains(keys, "") {
 		return complain("key %q has an empty part", path)
 	}
-	v, bad := parse([]byte(value))
+	v, bad := parse(runLimits, []byte(value))
 	if bad != nil {
 		return complain("%s", bad.Message)
 	}
@@ -367,9 +381,10 @@ func (s *Source) Positioned(err error) error {
 	for i, e := range list {
 		value, key, rest := s.find(e.Path)
 		at := value
-		if rest > 0 && key != nil {
+		if (rest > 0 || e.Key) && key != nil {
 			at = key
 		}
+		e.Path = s.spell(e.Path)
 		if at == s.root {
 			out[i] = Error{File: s.name, Message: e.Error()}
 			continue
@@ -378,6 +393,43 @@ func (s *Source) Positioned(err error) error {
 	}
 	return out
 }
+
+// spell is path with names of elements in place of their indexes, where s is
+// named.
+func (s *Source) spell(path string) string {
+	if !s.named {
+		return path
+	}
+	n, out := s.root, ""
+	for _, k := range split(path) {
+		i, err := strconv.Atoi(k)
+		switch {
+		case n != nil && n.Kind == yaml.SequenceNode && err == nil && i >= 0 && i < len(n.Content):
+			n = n.Content[i]
+			out = s.element(out, i, n)
+			continue
+		case n != nil && n.Kind == yaml.MappingNode && slot(n, k) >= 0:
+			n = n.Content[slot(n, k)]
+		default:
+			n = nil
+		}
+		out = join(out, k)
+	}
+	return out
+}
+
+// element is the path of element i of a list, which is n.
+func (s *Source) element(list string, i int, n *yaml.Node) string {
+	if s.named && n.Kind == yaml.MappingNode {
+		if at := slot(n, "name"); at >= 0 && plainName.MatchString(n.Content[at].Value) {
+			return fmt.Sprintf("%s[%s]", list, n.Content[at].Value)
+		}
+	}
+	return fmt.Sprintf("%s[%d]", list, i)
+}
+
+// plainName is a name that reads well within a path.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_+-]{1,64}$`)
 
 func (s *Source) complaint(n *yaml.Node, message string) Error {
 	if origin, ok := s.origin[n]; ok {
@@ -578,7 +630,7 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, path string) {
 		v.Set(reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content)))
 	}
 	for i, c := range n.Content {
-		d.value(c, v.Index(i), fmt.Sprintf("%s[%d]", path, i))
+		d.value(c, v.Index(i), d.source.element(path, i, c))
 	}
 }
 

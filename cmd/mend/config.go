@@ -9,6 +9,7 @@ import (
 
 	"mend/configs"
 	"mend/env"
+	"mend/env/mdp"
 )
 
 func newConfig(s streams) *cobra.Command {
@@ -68,6 +69,9 @@ file:line:col, and the exit code is 2.
 			if err != nil {
 				return err
 			}
+			if x, ok := mdp.Find(c.Env.ID); ok && x.File && c.Env.MDP.File == "" {
+				return o.describe(c, nil)
+			}
 			// What only building the world can tell, with its trace if it
 			// names one.
 			spec, err := specOf(&c.Env)
@@ -85,6 +89,8 @@ file:line:col, and the exit code is 2.
 	return cmd
 }
 
+// describe says that a configuration is in order. The spec is nil where the world
+// is in a file that is not named yet.
 func (o *worldOptions) describe(c *configs.Run, spec *env.Spec) error {
 	if o.json {
 		return o.writeJSON(struct {
@@ -93,6 +99,10 @@ func (o *worldOptions) describe(c *configs.Run, spec *env.Spec) error {
 			Env    string `json:"env"`
 			Algo   string `json:"algo"`
 		}{"mend.config/v1", o.file, c.Env.ID, c.Algo})
+	}
+	if spec == nil {
+		_, err := fmt.Fprintf(o.out, "%s: ok: %s on %s, with --mdp FILE\n", o.file, c.Algo, c.Env.ID)
+		return err
 	}
 	_, err := fmt.Fprintf(o.out, "%s: ok: %s on %s, %d features, %d actions\n", o.file, c.Algo, c.Env.ID, spec.ObsDim(), len(spec.Actions))
 	return err

@@ -117,7 +117,8 @@ func newEnvDescribe(s streams) *cobra.Command {
 		Long: `Describe what a policy sees and can do in a world.
 
   mend env describe RackBursts-v0
-  mend env describe Trace-v0 --trace failures.csv`,
+  mend env describe Trace-v0 --trace failures.csv
+  mend env describe MDP-v0 --mdp configs/mdp/two-copies.yaml`,
 		Args: exactly(1, "one: the id of a world"),
 		RunE: func(_ *cobra.Command, args []string) error { return runEnvDescribe(o, args[0]) },
 	}

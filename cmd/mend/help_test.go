@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mend/configs"
+	"mend/env/mdp"
 )
 
 // Every example in a help text is a command line that mend takes: the command,
@@ -73,6 +74,9 @@ func TestWorldsHaveDefaults(t *testing.T) {
 	}
 	for _, id := range ids() {
 		c := configs.Default(id, configs.Algos[0])
+		if id == mdp.FileID {
+			c.Env.MDP.File = "../../configs/mdp/two-copies.yaml"
+		}
 		spec, err := specOf(&c.Env)
 		if err != nil {
 			t.Errorf("%s: %v", id, err)

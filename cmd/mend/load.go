@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -34,6 +35,7 @@ func (o *overrides) bind(cmd *cobra.Command) {
 	f.StringVarP(&o.file, "config", "c", "", "configuration `FILE`")
 	f.StringArrayVar(&o.set, "set", nil, "override one key of the configuration, `KEY=VALUE`, as often as wanted")
 	o.flag(cmd, "trace", "env.trace.file", "failure trace to replay, a `FILE`").text = true
+	o.flag(cmd, "mdp", "env.mdp.file", "finite MDP of your own, a `FILE`").text = true
 }
 
 func (o *overrides) bindEnv(cmd *cobra.Command) {
@@ -112,12 +114,18 @@ func (o *overrides) readData(name string, data []byte) (*configs.Run, error) {
 	return r, nil
 }
 
-// readFile reads a file that the command line names.
+// readFile reads a file that the command line names, at most 64 MiB: more than
+// anybody takes who asks for one.
 func readFile(path, want string) ([]byte, error) {
 	if err := checkFile(path, want); err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, bare(path, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 64<<20))
 	return data, bare(path, err)
 }
 

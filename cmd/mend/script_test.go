@@ -36,10 +36,16 @@ func TestMain(m *testing.M) {
 var limit func()
 
 // TestScripts runs testdata/*.txtar: command lines with what they print and
-// the code that they end in.
+// the code that they end in. $CONFIGS is the folder of the committed
+// configurations.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			configs, err := filepath.Abs("../../configs")
+			e.Setenv("CONFIGS", configs)
+			return err
+		},
 		Condition: func(name string) (bool, error) {
 			switch name {
 			case "root":

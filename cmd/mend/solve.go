@@ -48,6 +48,7 @@ policy file, is judged too, and the errors shown are those of the first.
 
   mend solve MDPA-v0
   mend solve MDPA-v0 runs/20261120-120000-MDPA-v0-ppo-s1-abcdef -o none
+  mend solve MDP-v0 --mdp configs/mdp/two-copies.yaml
   mend solve MDPB-v0 --set env.mdp.preset=weak
   mend solve MDPB-v0 --set env.mdp.form=raw --tau none
   mend solve MDPA-v0 --set env.mdp.guard=true -o guarded.mend`,
@@ -78,6 +79,7 @@ type solved struct {
 	Schema  string  `json:"schema"` // mend.solve/v1
 	ID      string  `json:"id"`
 	Digest  string  `json:"env_digest"`
+	MDP     string  `json:"mdp,omitempty"` // the file that holds the model
 	Preset  string  `json:"preset"`
 	Form    string  `json:"form"`
 	Guard   bool    `json:"guard"`
@@ -105,7 +107,7 @@ type solvedPolicy struct {
 	Name    string   `json:"name"`
 	Kind    string   `json:"kind"`
 	Cost    *float64 `json:"usd_per_hour"` // null: it depends on where it starts
-	Regret  *float64 `json:"regret"`
+	Regret  *float64 `json:"regret"`       // null also where the optimum is 0
 	Summary string   `json:"summary"`
 }
 
@@ -122,9 +124,9 @@ type solvedError struct {
 
 // solvedTau is what is lost by taking the discounted cost for the average.
 type solvedTau struct {
-	Hours  float64 `json:"tau_hours"`
-	Cost   float64 `json:"usd_per_hour"`
-	Regret float64 `json:"regret"`
+	Hours  float64  `json:"tau_hours"`
+	Cost   *float64 `json:"usd_per_hour"` // null: it depends on where it starts
+	Regret *float64 `json:"regret"`
 }
 
 // Time constants that are judged by default, and up to how many states.
@@ -174,7 +176,7 @@ func runSolve(ctx context.Context, o *solveOptions, id string, args []string) er
 		return err
 	}
 	x := &solved{
-		Schema: "mend.solve/v1", ID: id, Digest: w.Spec().Digest, Preset: c.Env.MDP.Preset, Form: c.Env.MDP.Form, Guard: c.Env.MDP.Guard,
+		Schema: "mend.solve/v1", ID: id, Digest: w.Spec().Digest, MDP: c.Env.MDP.File, Preset: c.Env.MDP.Preset, Form: c.Env.MDP.Form, Guard: c.Env.MDP.Guard,
 		States: m.States, Pairs: m.Pairs(), Method: o.method,
 		Optimum: best.Gain, Lower: best.Lower, Upper: best.Upper, Span: best.Span(), Rounds: best.Rounds, Sweeps: best.Sweeps,
 		Seconds: time.Since(began).Seconds(), Policies: []solvedPolicy{{Name: optimalName, Kind: eval.Optimal, Cost: &best.Gain, Regret: new(float64), Summary: "the best there is"}},
@@ -302,13 +304,12 @@ func (x *solved) judge(ctx context.Context, w *mdp.World, best *exact.Solution, 
 	for i := range list {
 		p := &list[i]
 		s := solvedPolicy{Name: p.name, Kind: p.kind, Summary: p.summary}
-		e, err := exact.Evaluate(ctx, m, p.policy, exact.Options{})
+		e, err := exact.Evaluate(ctx, m, p.policy, exact.Options{Values: best.Bias})
 		if err != nil && !errors.Is(err, exact.ErrMultichain) {
 			return err
 		}
 		if err == nil {
-			regret := e.Gain/best.Gain - 1
-			s.Cost, s.Regret = &e.Gain, &regret
+			s.Cost, s.Regret = &e.Gain, x.regret(e.Gain)
 			better := p.kind == eval.Baseline && e.Gain < least
 			if better {
 				least, x.Heuristic = e.Gain, p.name
@@ -326,7 +327,7 @@ func (x *solved) judge(ctx context.Context, w *mdp.World, best *exact.Solution, 
 		return *p.Cost
 	}
 	slices.SortStableFunc(x.Policies[1:], func(a, b solvedPolicy) int { return cmp.Compare(of(a), of(b)) })
-	if erring == nil || states == 0 {
+	if erring == nil || states == 0 || cost-best.Gain <= 1e-9*math.Max(1, math.Abs(best.Gain)) { // rounding aside, it does not err
 		return nil
 	}
 	return x.errors(ctx, m, best, erring, cost, states)
@@ -371,13 +372,27 @@ func (x *solved) discount(ctx context.Context, w *mdp.World, best *exact.Solutio
 		if err != nil {
 			return err
 		}
-		s, err := exact.Evaluate(ctx, m, p, exact.Options{Values: best.Bias})
-		if err != nil {
+		t := solvedTau{Hours: tau.Hours()}
+		switch s, err := exact.Evaluate(ctx, m, p, exact.Options{Values: best.Bias}); {
+		case errors.Is(err, exact.ErrMultichain):
+		case err != nil:
 			return err
+		case err == nil:
+			t.Cost, t.Regret = &s.Gain, x.regret(s.Gain)
 		}
-		x.Taus = append(x.Taus, solvedTau{tau.Hours(), s.Gain, s.Gain/x.Optimum - 1})
+		x.Taus = append(x.Taus, t)
 	}
 	return nil
+}
+
+// regret is how much more than the optimum a cost is, as a fraction of that; nil
+// where that is 0.
+func (x *solved) regret(cost float64) *float64 {
+	if x.Optimum == 0 {
+		return nil
+	}
+	r := (cost - x.Optimum) / math.Abs(x.Optimum)
+	return &r
 }
 
 // write saves the policy as an artifact, and reads it again to see that it acts
@@ -412,7 +427,11 @@ func (x *solved) text() []byte {
 	if x.Guard {
 		guarded = ", guarded"
 	}
-	fmt.Fprintf(&b, "%s, preset %s, %s%s: %d states, %d pairs; digest %.12s\n", x.ID, x.Preset, x.Form, guarded, x.States, x.Pairs, x.Digest)
+	model := fmt.Sprintf("preset %s, %s", x.Preset, x.Form)
+	if x.MDP != "" {
+		model = x.MDP
+	}
+	fmt.Fprintf(&b, "%s, %s%s: %d states, %d pairs; digest %.12s\n", x.ID, model, guarded, x.States, x.Pairs, x.Digest)
 	fmt.Fprintf(&b, "optimum %.8f $/h = %.2f $ a year, between %.10f and %.10f (span %.1e)\n", x.Optimum, x.Optimum*hoursPerYear, x.Lower, x.Upper, x.Span)
 	how := fmt.Sprintf("%d policies, ", x.Rounds)
 	if x.Rounds == 0 {
@@ -430,7 +449,7 @@ func (x *solved) text() []byte {
 			fmt.Fprintf(&b, "%-*s  %14s  %12s  %12s  not one average cost: it depends on the start\n", width, p.Name, "-", "-", "-")
 			continue
 		}
-		fmt.Fprintf(&b, "%-*s  %14.8f  %12.2f  %10s %%\n", width, p.Name, *p.Cost, *p.Cost*hoursPerYear, eval.Fixed(100**p.Regret, 2))
+		fmt.Fprintf(&b, "%-*s  %14.8f  %12.2f  %s\n", width, p.Name, *p.Cost, *p.Cost*hoursPerYear, percent(p.Regret, 2))
 	}
 	if len(x.Errs) > 0 {
 		fmt.Fprintf(&b, "\nwhere %s errs, by what it costs:\n", x.Erring)
@@ -442,13 +461,25 @@ func (x *solved) text() []byte {
 	if len(x.Taus) > 0 {
 		fmt.Fprintf(&b, "\nthe best policy of a discounted cost, by its average cost:\n%10s  %14s  %12s\n", "tau [h]", "$/h", "regret")
 		for _, t := range x.Taus {
-			fmt.Fprintf(&b, "%10.4g  %14.8f  %10s %%\n", t.Hours, t.Cost, eval.Fixed(100*t.Regret, 4))
+			if t.Cost == nil {
+				fmt.Fprintf(&b, "%10.4g  %14s  %12s  not one average cost: it depends on the start\n", t.Hours, "-", "-")
+				continue
+			}
+			fmt.Fprintf(&b, "%10.4g  %14.8f  %s\n", t.Hours, *t.Cost, percent(t.Regret, 4))
 		}
 	}
 	if x.File != "" {
 		fmt.Fprintf(&b, "\npolicy  %s  digest %s\n", x.File, x.FileDigest)
 	}
 	return b.Bytes()
+}
+
+// percent prints a share, if it is known.
+func percent(share *float64, decimals int) string {
+	if share == nil {
+		return fmt.Sprintf("%12s", "-")
+	}
+	return fmt.Sprintf("%10s %%", eval.Fixed(100**share, decimals))
 }
 
 // hoursPerYear is that of a year of 365.25 days.

@@ -44,6 +44,7 @@ never saw.
   mend train -c configs/quickstart.yaml
   mend train --env RackBursts-v0 --steps 1e6 --seed 7
   mend train --env CartPole-v1 --algo dqn
+  mend train --env MDP-v0 --mdp configs/mdp/two-copies.yaml
   mend train --env RackBursts-v0 --set signal.shaping.baseline=hdfs
   mend train --resume runs/20261120-120000-RackBursts-v0-ppo-s1-abcdef
 

@@ -84,7 +84,7 @@ func ids() []string {
 }
 
 // factory builds worlds of one configuration, as many as are wanted. Its trace
-// is read, and its model is built, once.
+// is read, and its model is built or read, once.
 type factory struct {
 	entry  env.Entry[recipe]
 	recipe recipe
@@ -92,8 +92,9 @@ type factory struct {
 	shaped *mdp.World    // what training worlds are siblings of, where an exact MDP is shaped
 }
 
-// newFactory reads the trace, if the world of c replays one, and settles which
-// of its systems are for training and which for evaluation, in c.
+// newFactory builds the model of an exact MDP. It reads the trace, if the world
+// of c replays one, and settles which of its systems are for training and which
+// for evaluation, in c.
 func newFactory(c *configs.Env) (*factory, error) {
 	entry, err := worlds().Find(c.ID)
 	if err != nil {
@@ -101,12 +102,12 @@ func newFactory(c *configs.Env) (*factory, error) {
 	}
 	f := &factory{entry: entry, recipe: recipe{env: *c}}
 	if x, ok := mdp.Find(c.ID); ok {
-		m, err := x.Build(c.MDP)
+		m, err := buildModel(x, c.MDP)
 		if err != nil {
 			return nil, err
 		}
 		f.recipe.exact, err = mdp.New(m, *c.MDP)
-		return f, err
+		return f, usage(err) // c asks for what the model cannot do
 	}
 	if c.Trace == nil {
 		return f, nil
@@ -124,6 +125,23 @@ func newFactory(c *configs.Env) (*factory, error) {
 	}
 	f.recipe.env = *c
 	return f, nil
+}
+
+// buildModel makes the model of an exact MDP, or reads it from the file that c
+// names.
+func buildModel(x mdp.Entry, c *mdp.Config) (*mdp.Model, error) {
+	if !x.File {
+		return x.Build(c)
+	}
+	if c.File == "" {
+		return nil, usagef("%s is a finite MDP of your own: want --mdp FILE, or env.mdp.file in the configuration", x.ID)
+	}
+	data, err := readFile(c.File, "a finite MDP")
+	if err != nil {
+		return nil, err
+	}
+	m, err := configs.ReadModel(c.File, data)
+	return m, usage(err)
 }
 
 func openTrace(path string) (*trace.Trace, *trace.Report, error) {

@@ -12,9 +12,15 @@ import (
 type Error struct {
 	Path    string // keys from the root of the configuration, joined by dots
 	Message string // what is wrong and what is wanted
+	Key     bool   // it is the key that is wrong, rather than its value
 }
 
-func (e Error) Error() string { return e.Path + " " + e.Message }
+func (e Error) Error() string {
+	if e.Path == "" {
+		return e.Message
+	}
+	return e.Path + " " + e.Message
+}
 
 // Errors are all complaints about a configuration, in order.
 type Errors []Error
@@ -39,7 +45,7 @@ func (e Errors) Err() error {
 // want ALLOWED".
 func (e *Errors) Want(ok bool, path string, value any, allowed string) {
 	if !ok {
-		*e = append(*e, Error{path, fmt.Sprintf("is %v, want %s", value, allowed)})
+		*e = append(*e, Error{Path: path, Message: fmt.Sprintf("is %v, want %s", value, allowed)})
 	}
 }
 
@@ -53,6 +59,7 @@ func (e *Errors) Under(prefix string, err error) {
 		panic(fmt.Sprintf("field: %T under %s, want field.Errors", err, prefix))
 	}
 	for _, x := range list {
-		*e = append(*e, Error{prefix + "." + x.Path, x.Message})
+		x.Path = prefix + "." + x.Path
+		*e = append(*e, x)
 	}
 }

@@ -13,14 +13,18 @@ type Entry struct {
 	ID, Summary string
 	Presets     []string // the first is the default
 	Forms       []string // likewise
-	build       func(preset, form string) (*Model, error)
+	// File says that the model is in the file that Config.File names, and is made
+	// by [File.Model] instead of Build.
+	File  bool
+	build func(preset, form string) (*Model, error)
 }
 
 // Catalogue lists the models that ship with mend.
 var Catalogue = []Entry{
 	{
-		"MDPA-v0", "exact MDP: one partition, 172 states; how many rebuilds, how fast, when to drop", PresetsA, []string{Lumped},
-		func(preset, _ string) (*Model, error) {
+		ID: "MDPA-v0", Summary: "exact MDP: one partition, 172 states; how many rebuilds, how fast, when to drop",
+		Presets: PresetsA, Forms: []string{Lumped},
+		build: func(preset, _ string) (*Model, error) {
 			c, err := PresetA(preset)
 			if err != nil {
 				return nil, err
@@ -29,8 +33,9 @@ var Catalogue = []Entry{
 		},
 	},
 	{
-		"MDPB-v0", "exact MDP: four nodes with a predictor of failures and slow nodes, 1,630 states lumped, 26,368 raw", PresetsB, []string{Lumped, Raw},
-		func(preset, form string) (*Model, error) {
+		ID: "MDPB-v0", Summary: "exact MDP: four nodes with a predictor of failures and slow nodes, 1,630 states lumped, 26,368 raw",
+		Presets: PresetsB, Forms: []string{Lumped, Raw},
+		build: func(preset, form string) (*Model, error) {
 			c, err := PresetB(preset)
 			if err != nil {
 				return nil, err
@@ -40,6 +45,10 @@ var Catalogue = []Entry{
 			}
 			return MDPB(c), nil
 		},
+	},
+	{
+		ID: FileID, Summary: "exact MDP of your own, a YAML file: --mdp FILE",
+		Presets: []string{"file"}, Forms: []string{Lumped}, File: true,
 	},
 }
 
@@ -69,6 +78,7 @@ func (e Entry) Validate(c *Config) error {
 	}{{"preset", c.Preset, e.Presets}, {"form", c.Form, e.Forms}} {
 		all.Want(slices.Contains(x.known, x.is), x.path, fmt.Sprintf("%q", x.is), strings.Join(x.known, " or "))
 	}
+	all.Want(e.File || c.File == "", "file", fmt.Sprintf("%q", c.File), "none: the model of "+e.ID+" is in no file")
 	if err, ok := c.Validate().(field.Errors); ok {
 		all = append(all, err...)
 	}
@@ -77,6 +87,9 @@ func (e Entry) Validate(c *Config) error {
 
 // Build makes the model that c asks for, and checks it.
 func (e Entry) Build(c *Config) (*Model, error) {
+	if e.File {
+		return nil, fmt.Errorf("mdp: the model of %s is in a file", e.ID)
+	}
 	m, err := e.build(c.Preset, c.Form)
 	if err != nil {
 		return nil, fmt.Errorf("mdp: %w", err)

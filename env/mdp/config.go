@@ -9,6 +9,9 @@ import (
 
 // Config says how a [Model] is simulated.
 type Config struct {
+	// File describes the model, where it is one of the user's; see [File]. What
+	// the world is depends on what the file says, not on its name.
+	File string `yaml:"file"`
 	// Preset names the parameters of the model.
 	Preset string `yaml:"preset"`
 	// Form of the model, where it has several: lumped, in which nodes that are
@@ -68,4 +71,10 @@ func (c *Config) Validate() error {
 	e.Want(c.Horizon > 0, "horizon", c.Horizon, "above 0")
 	e.Want(c.ExploringDecisions >= 1 && c.ExploringDecisions <= 1<<30, "exploring_decisions", c.ExploringDecisions, "1 to 1073741824")
 	return e.Err()
+}
+
+// definition is all that a world of a given model depends on.
+func (c *Config) definition() string {
+	return fmt.Sprintf("{Preset:%s Form:%s Cost:%s Hold:%v Tau:%v Horizon:%v ExploringDecisions:%d Guard:%v}",
+		c.Preset, c.Form, c.Cost, c.Hold, c.Tau, c.Horizon, c.ExploringDecisions, c.Guard)
 }

@@ -6,7 +6,8 @@
 // Start with [Model], the data, and [World], the simulation. [Sparse] holds
 // transition rows one by one; [Product] those of components that move
 // independently. The models are [MDPA], one partition; [MDPB], four nodes with
-// a predictor of failures and slow nodes; [MultiCloud], shards over providers.
+// a predictor of failures and slow nodes; [MultiCloud], shards over providers;
+// and those that users write as a [File].
 //
 // # What a step is
 //

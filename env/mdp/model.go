@@ -263,54 +263,67 @@ func (m *Model) checkRows(add func(string, ...any) bool) {
 	}
 }
 
-// checkClasses walks the graph of what any action may lead to. Its nodes are the
-// states and, after them, the rows, so that each row is looked at once.
+// checkClasses walks the graph of what any action may lead to.
 func (m *Model) checkClasses(add func(string, ...any) bool) {
-	k := len(m.Actions)
-	successors := func(node int, f func(int)) {
-		if node >= m.States {
-			m.Rows.Each(node-m.States, func(next int, p, _ float64, _ int) {
-				if p > 0 {
-					f(next)
-				}
-			})
-			return
-		}
-		for _, p := range m.PairOf[node*k : (node+1)*k] {
-			if p >= 0 {
-				f(m.States + int(m.Row[p]))
-			}
-		}
-	}
-	nodes := m.States + m.Rows.Len()
-	reached := make([]bool, nodes)
-	reached[m.Start] = true
-	todo := []int{m.Start}
-	for len(todo) > 0 {
-		node := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		successors(node, func(next int) {
-			if !reached[next] {
-				reached[next] = true
-				todo = append(todo, next)
-			}
-		})
-	}
-	for s, ok := range reached[:m.States] {
-		if !ok && !add("state %d (%s) cannot be reached from state %d (%s), want every state reachable", s, m.label(s), m.Start, m.label(m.Start)) {
+	for _, s := range m.unreached() {
+		if !add("state %d (%s) cannot be reached from state %d (%s), want every state reachable", s, m.label(s), m.Start, m.label(m.Start)) {
 			return
 		}
 	}
 	// A row belongs to a class that is never left only together with a state of
 	// it, which has the lesser number; rows that no pair uses are classes of their
 	// own, and open.
-	if closed := ClosedClasses(nodes, successors); len(closed) > 1 {
+	if closed := ClosedClasses(m.States+m.Rows.Len(), m.successors); len(closed) > 1 {
 		var some []string
 		for _, c := range closed[:min(3, len(closed))] {
 			some = append(some, fmt.Sprintf("that of state %d (%s)", c, m.label(c)))
 		}
 		add("%d classes of states that no action leaves, %s: want one, or there is no single average cost (not unichain)", len(closed), strings.Join(some, ", "))
 	}
+}
+
+// successors calls f for what any action may lead to: from a state its rows, which
+// are numbered after the states, and from a row its states. So each row is looked
+// at once, however many pairs share it.
+func (m *Model) successors(node int, f func(next int)) {
+	if node >= m.States {
+		m.Rows.Each(node-m.States, func(next int, p, _ float64, _ int) {
+			if p > 0 {
+				f(next)
+			}
+		})
+		return
+	}
+	k := len(m.Actions)
+	for _, p := range m.PairOf[node*k : (node+1)*k] {
+		if p >= 0 {
+			f(m.States + int(m.Row[p]))
+		}
+	}
+}
+
+// unreached are the states that nothing leads to from the start.
+func (m *Model) unreached() []int {
+	reached := make([]bool, m.States+m.Rows.Len())
+	reached[m.Start] = true
+	todo := []int{m.Start}
+	for len(todo) > 0 {
+		node := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		m.successors(node, func(next int) {
+			if !reached[next] {
+				reached[next] = true
+				todo = append(todo, next)
+			}
+		})
+	}
+	var list []int
+	for s, ok := range reached[:m.States] {
+		if !ok {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // obsKey is an observation as a key of a map.

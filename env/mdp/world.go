@@ -83,7 +83,7 @@ func New(m *Model, c Config) (*World, error) {
 	}
 	w.spec = &env.Spec{
 		ID:       m.ID,
-		Digest:   hashed(fmt.Sprintf("world 1 %s\n%s\n%+v", m.Definition, m.Digest(), c)),
+		Digest:   hashed(fmt.Sprintf("world 1 %s\n%s\n%s", m.Definition, m.Digest(), c.definition())),
 		Features: m.Features, Actions: m.Actions, Masked: true,
 		Metrics: []env.Metric{
 			{Name: CostPerHour, Unit: "USD/h"},

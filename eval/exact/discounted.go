@@ -72,8 +72,10 @@ func (s *solver) evaluateDiscounted(gamma, span float64) (err error) {
 		if worst <= span*(1-gamma) {
 			return nil
 		}
-		if worst > 0.5*best {
-			if stuck++; stuck > 20 {
+		if !(worst <= 0.5*best) {
+			if stuck++; stuck > 20 && worst <= s.rounding() {
+				return nil
+			} else if stuck > 20 {
 				return fmt.Errorf("exact: %s: values are within %.3g $ only, want %.3g", m.ID, worst/(1-gamma), span)
 			}
 		} else {
@@ -105,7 +107,7 @@ func Discounted(ctx context.Context, m *mdp.Model, gamma float64, o Options) (va
 		if err := s.expect(s.h); err != nil {
 			return nil, nil, err
 		}
-		if changed, _, _ := s.improve(s.h, gamma, s.o.Span/2*(1-gamma)); changed == 0 {
+		if changed, _, _ := s.improve(s.h, gamma, max(s.o.Span/2*(1-gamma), s.rounding())); changed == 0 {
 			return s.h, s.policy(), nil
 		}
 		s.setScale()

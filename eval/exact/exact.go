@@ -13,7 +13,8 @@ import (
 type Options struct {
 	// Span is how close the bounds on an average cost must come, in $ an hour;
 	// for a discounted cost, how close to the truth each value must be, in $. 0
-	// means 1e-9, which leaves eight digits after the point.
+	// means 1e-9, which leaves eight digits after the point. Where costs are so
+	// large that rounding is more than that, it is as close as rounding allows.
 	Span float64
 	// Sweeps bounds the products with the transition rows; 0 means a million.
 	Sweeps int
@@ -209,8 +210,10 @@ func (s *solver) evaluate(span float64) (lower, upper float64, err error) {
 		if upper-lower <= span {
 			return lower, upper, nil
 		}
-		if upper-lower > 0.5*best {
-			if stuck++; stuck > 20 {
+		if !(upper-lower <= 0.5*best) { // also where h has grown out of all numbers
+			if stuck++; stuck > 20 && upper-lower <= s.rounding() {
+				return lower, upper, nil
+			} else if stuck > 20 {
 				return 0, 0, fmt.Errorf("exact: %s: the bounds on the average cost stay %.3g $/h apart, want %.3g", m.ID, (upper-lower)/m.StepHours, span/m.StepHours)
 			}
 		} else {
@@ -228,6 +231,15 @@ func (s *solver) evaluate(span float64) (lower, upper float64, err error) {
 		copy(s.h, x)
 		s.h[ref] = 0
 	}
+}
+
+// rounding is what may be lost, at worst, of an expectation of s.h.
+func (s *solver) rounding() float64 {
+	most := 0.0
+	for _, x := range s.h {
+		most = math.Max(most, math.Abs(x))
+	}
+	return 32 * 0x1p-52 * most
 }
 
 // bounds are those that h gives on the average cost of the policy in force.
@@ -331,11 +343,12 @@ func (s *solver) improve(v []float64, gamma, slack float64) (changed int, lower,
 
 // warmup is how many times the Bellman operator is applied before the first
 // policy is evaluated, where no policy is given: what is best over so many steps is
-// nearer to the best than any fixed choice, and seldom stays anywhere for ever.
+// nearer to the best than any fixed choice.
 const warmup = 50
 
 // Optimum computes the least average cost by policy iteration (Howard, "Dynamic
-// Programming and Markov Processes", 1960).
+// Programming and Markov Processes", 1960). Its policy has that cost from every
+// state, also where those on the way fall into parts; see join.
 func Optimum(ctx context.Context, m *mdp.Model, o Options) (*Solution, error) {
 	s, err := newSolver(ctx, m, o)
 	if err != nil {
@@ -352,31 +365,34 @@ func Optimum(ctx context.Context, m *mdp.Model, o Options) (*Solution, error) {
 	// Where nothing improves by the slack, the bounds of T h − h are no further
 	// apart than those of the policy and the slack, so that the span is reached.
 	span := s.o.Span * m.StepHours
-	more := 4 * warmup
+	var before []int32 // the pairs that were improved upon
 	for round := 1; ; round++ {
-		if _, _, err := s.evaluate(span * 3 / 4); err != nil {
-			multichain := s.unichain()
-			if multichain == nil {
+		// Parts whose costs differ defeat the method, or are hidden behind values
+		// so large that the difference is lost in rounding.
+		if _, _, err := s.evaluate(span * 3 / 4); err != nil || s.rounding() > 16*span {
+			joined, e := s.join(before)
+			switch {
+			case e != nil:
+				return nil, e
+			case joined:
+				clear(s.h)
+				continue
+			case err != nil:
 				return nil, err
 			}
-			if more > 20_000 {
-				return nil, multichain
-			}
-			// The best over a longer time does not stay there, unless it has to.
-			clear(s.h)
-			if _, err := s.values(more); err != nil {
-				return nil, multichain
-			}
-			more *= 4
-			continue
 		}
 		if err := s.expect(s.h); err != nil {
 			return nil, err
 		}
-		changed, lower, upper := s.improve(s.h, 1, span/5)
-		if upper-lower <= span {
+		before = append(before[:0], s.pairs...)
+		noise := s.rounding()
+		changed, lower, upper := s.improve(s.h, 1, max(span/5, noise/4))
+		if upper-lower <= span || changed == 0 && upper-lower <= noise {
 			// What is left to gain is within the span. The policy in force is
-			// best against h.
+			// best against h; one whose parts cost the same is made one.
+			if _, err := s.join(nil); err != nil {
+				return nil, err
+			}
 			return s.solution(lower, upper, round), nil
 		}
 		if changed == 0 {

@@ -122,6 +122,7 @@ func learningSignal(c *configs.Run) string {
 	if m := c.Env.MDP; m != nil {
 		add(m.Cost == mdp.Expected, "expected costs")
 		add(m.Guard, "guarded")
+		add(m.Hold != mdp.DefaultConfig().Hold, "a decision every %v", m.Hold)
 	}
 	add(c.Train.ExploringStarts > 0, "%.4g %% exploring starts", 100*c.Train.ExploringStarts)
 	if len(on) == 0 {

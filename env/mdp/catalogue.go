@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"mend/configs/field"
 )
@@ -13,6 +14,9 @@ type Entry struct {
 	ID, Summary string
 	Presets     []string // the first is the default
 	Forms       []string // likewise
+	// Tau is the default time constant: long enough that the best discounted policy
+	// is within 0.01 % of the least average cost; 0 means that of DefaultConfig.
+	Tau time.Duration
 	// File says that the model is in the file that Config.File names, and is made
 	// by [File.Model] instead of Build.
 	File  bool
@@ -47,6 +51,17 @@ var Catalogue = []Entry{
 		},
 	},
 	{
+		ID: "MultiCloud-v0", Summary: "exact MDP: a shard over three providers, region loss and egress prices, 24,624 states",
+		Presets: PresetsMultiCloud, Forms: []string{Lumped}, Tau: 4000 * time.Hour,
+		build: func(preset, _ string) (*Model, error) {
+			c, err := PresetMultiCloud(preset)
+			if err != nil {
+				return nil, err
+			}
+			return MultiCloud(c), nil
+		},
+	},
+	{
 		ID: FileID, Summary: "exact MDP of your own, a YAML file: --mdp FILE",
 		Presets: []string{"file"}, Forms: []string{Lumped}, File: true,
 	},
@@ -66,6 +81,9 @@ func Find(id string) (Entry, bool) {
 func (e Entry) Config() Config {
 	c := DefaultConfig()
 	c.Preset, c.Form = e.Presets[0], e.Forms[0]
+	if e.Tau > 0 {
+		c.Tau = e.Tau
+	}
 	return c
 }
 

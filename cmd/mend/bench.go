@@ -78,7 +78,9 @@ regret   training on exact MDPs with a committed configuration. /regret: how muc
          a comma is a recipe, with all that helps it; with one, the recipe less that
          help: no-guard, no-exploring-starts, every-step (a decision every 5 minutes),
          cost-reward (no shaping), unassisted (none of them, and losses charged as
-         they happen). What the learner was helped by is listed below the figures
+         they happen); or with something weaker in place of the model's expected
+         advantage: solved, fitted, twin, each of one draw or of so many, n-step
+         (returns over 12 hours), differential (no discount). What the learner was helped by is listed below the figures
 
 The value is the median of the runs or seeds, min and max are the extremes, but
 /solved is a count and /steps-p10, /steps-p90 and /stays are what they say. On one

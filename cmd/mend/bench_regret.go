@@ -33,6 +33,11 @@ var (
 	unassisted  = slices.Concat(costReward, noGuard, noExploring, everyStep, []string{"env.mdp.cost=sampled"})
 )
 
+// shaped is shaping of a kind whose rewards are the mean of so many draws.
+func shaped(kind string, samples int) []string {
+	return []string{"signal.shaping.kind=" + kind, fmt.Sprintf("signal.shaping.samples=%d", samples)}
+}
+
 var regretRows = []regretRow{
 	{"MDPA-v0/ppo", "mdpa-ppo", nil},
 	{"MDPA-v0/dqn", "mdpa-dqn", nil},
@@ -48,6 +53,22 @@ var regretRows = []regretRow{
 	{"MDPA-v0/dqn,unassisted", "mdpa-dqn", unassisted},
 	{"MDPB-v0/ppo,unassisted", "mdpb-ppo", unassisted},
 	{"MDPB-v0/dqn,unassisted", "mdpb-dqn", unassisted},
+
+	// Without the model's probabilities.
+	{"MDPA-v0/ppo,solved", "mdpa-ppo", shaped("solved", 1)},
+	{"MDPA-v0/ppo,solved-512", "mdpa-ppo", shaped("solved", 512)},
+	{"MDPA-v0/ppo,fitted", "mdpa-ppo", shaped("fitted", 1)},
+	{"MDPA-v0/ppo,fitted-512", "mdpa-ppo", shaped("fitted", 512)},
+	{"MDPA-v0/ppo,twin", "mdpa-ppo", shaped("twin", 1)},
+	{"MDPA-v0/ppo,twin-16", "mdpa-ppo", shaped("twin", 16)},
+	{"MDPA-v0/ppo,differential", "mdpa-ppo", []string{"ppo.gamma=1", "env.mdp.tau=0s", "signal.differential=true"}},
+	{"MDPA-v0/dqn,solved", "mdpa-dqn", shaped("solved", 1)},
+	{"MDPA-v0/dqn,solved-64", "mdpa-dqn", shaped("solved", 64)},
+	{"MDPA-v0/dqn,fitted-64", "mdpa-dqn", shaped("fitted", 64)},
+	{"MDPA-v0/dqn,twin", "mdpa-dqn", shaped("twin", 1)},
+	{"MDPA-v0/dqn,n-step", "mdpa-dqn", slices.Concat(shaped("solved", 1), []string{"dqn.n_step=144"})},
+	{"MDPB-v0/ppo,fitted-512", "mdpb-ppo", shaped("fitted", 512)},
+	{"MDPB-v0/dqn,fitted-64", "mdpb-dqn", shaped("fitted", 64)},
 }
 
 // regret lists the benchmarks of how far from the optimum training ends, exactly.

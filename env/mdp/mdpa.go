@@ -178,6 +178,7 @@ func aObserver() *observer[aState] {
 	o.count("rebuilding", "replicas", 2, r)
 	o.flag("load_high", func(s aState) bool { return s.w == 1 })
 	o.flag("storm", func(s aState) bool { return s.h == 1 })
+	o.flag("storm_at_high_load", func(s aState) bool { return s.w == 1 && s.h == 1 })
 	o.atLeast("readable", 1, aMost, u)
 	o.atLeast("down", 1, aMost, d)
 	o.atLeast("rebuilding", 1, 2, r)

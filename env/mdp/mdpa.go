@@ -178,7 +178,22 @@ func aObserver() *observer[aState] {
 	o.count("rebuilding", "replicas", 2, r)
 	o.flag("load_high", func(s aState) bool { return s.w == 1 })
 	o.flag("storm", func(s aState) bool { return s.h == 1 })
-	o.flag("storm_at_high_load", func(s aState) bool { return s.w == 1 && s.h == 1 })
+	// What a count is worth depends on load and storm: with these a layer of a
+	// network need not find out that it does.
+	only := func(when func(aState) bool, n func(aState) int) func(aState) int {
+		return func(s aState) int {
+			if when(s) {
+				return n(s)
+			}
+			return 0
+		}
+	}
+	storm, loaded := func(s aState) bool { return s.h == 1 }, func(s aState) bool { return s.w == 1 }
+	o.flag("storm_at_high_load", func(s aState) bool { return storm(s) && loaded(s) })
+	o.atLeast("readable_in_storm", 1, aMost, only(storm, u))
+	o.atLeast("readable_at_high_load", 1, aMost, only(loaded, u))
+	o.atLeast("rebuilding_in_storm", 1, 2, only(storm, r))
+	o.atLeast("rebuilding_at_high_load", 1, 2, only(loaded, r))
 	o.atLeast("readable", 1, aMost, u)
 	o.atLeast("down", 1, aMost, d)
 	o.atLeast("rebuilding", 1, 2, r)

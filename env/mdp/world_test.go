@@ -950,7 +950,7 @@ func TestStepPanics(t *testing.T) {
 			w.Begin(1, 0, obs, mask)
 			w.Step(5, obs, mask)
 		}},
-		{"short buffers", "mdp: MDPA-v0: observation of length 1 and mask of 1, want 22 and 10", func() { w.Reset(1, obs[:1], mask[:1]) }},
+		{"short buffers", "mdp: MDPA-v0: observation of length 1 and mask of 1, want 36 and 10", func() { w.Reset(1, obs[:1], mask[:1]) }},
 	} {
 		func() {
 			defer func() {

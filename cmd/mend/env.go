@@ -208,7 +208,7 @@ func runEnvCheck(o *worldOptions, id string) error {
 			panic(err) // it could be built a moment ago
 		}
 		return w
-	}, envtest.Options{})
+	}, f.checkOptions())
 	type row struct {
 		Check  string `json:"check"`
 		OK     bool   `json:"ok"`
@@ -245,6 +245,16 @@ func runEnvCheck(o *worldOptions, id string) error {
 		err = checkError{fmt.Errorf("%s fails %d of %d checks", id, failed, len(findings))}
 	}
 	return err
+}
+
+// checkOptions allow an exact MDP, whose episodes last years, a decision in every
+// step of them.
+func (f *factory) checkOptions() envtest.Options {
+	w := f.recipe.exact
+	if w == nil {
+		return envtest.Options{}
+	}
+	return envtest.Options{EpisodeSteps: int(f.recipe.env.MDP.Horizon.Hours()/w.Model().StepHours) + 1}
 }
 
 func newEnvTrace(s streams) *cobra.Command {

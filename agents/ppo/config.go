@@ -47,10 +47,11 @@ type Config struct {
 	// to mean 0 and standard deviation 1; running, all are divided by a root
 	// mean square that is kept over updates, and clipped by AdvantageClip.
 	NormalizeAdvantage string `yaml:"normalize_advantage"`
-	// AdvantageClip bounds advantages that are divided by a running root mean
-	// square, on both sides; 0 means no bound. A bound tames the gradient of rare
-	// catastrophes, and so hides them: where rewards are noisy, damage becomes
-	// cheap.
+	// AdvantageClip bounds advantages on both sides, in units of the running root
+	// mean square they are divided by, or of reward where that is none; 0 means no
+	// bound, and minibatch knows none. A bound tames the gradient of catastrophes,
+	// next to which small gaps are lost; and it hides rare ones: where rewards are
+	// noisy, damage becomes cheap.
 	AdvantageClip float64 `yaml:"advantage_clip"`
 	// TargetKL ends an update once a minibatch estimates a divergence from the
 	// old policy of 1.5 times this; 0 means never.

@@ -199,8 +199,11 @@ func (a *Agent) update() ([]agents.Metric, error) {
 	a.advantages()
 	rows := a.rows()
 	explained := a.explainedVariance(rows)
-	if cfg.NormalizeAdvantage == NormalizeRunning {
+	switch cfg.NormalizeAdvantage {
+	case NormalizeRunning:
 		a.rms.divide(a.adv, rows, cfg.AdvantageClip)
+	case NormalizeNone:
+		clip(a.adv, rows, 1, cfg.AdvantageClip)
 	}
 	used := a.whole(len(rows))
 
@@ -391,8 +394,8 @@ func (m *meanSquare) root() float64 {
 }
 
 // divide takes the given rows of adv into the average, divides them by its root
-// and, unless clip is 0, clips them to ±clip.
-func (m *meanSquare) divide(adv []float32, rows []int32, clip float64) {
+// and, unless bound is 0, clips them to ±bound.
+func (m *meanSquare) divide(adv []float32, rows []int32, bound float64) {
 	if len(rows) == 0 {
 		return
 	}
@@ -402,12 +405,17 @@ func (m *meanSquare) divide(adv []float32, rows []int32, clip float64) {
 	}
 	m.sum = float64(meanSquareDecay*m.sum) + float64((1-meanSquareDecay)*(squares/float64(len(rows))))
 	m.weight = float64(meanSquareDecay*m.weight) + (1 - meanSquareDecay)
-	scale := 1 / (m.root() + 1e-8)
-	if clip == 0 {
-		clip = math.Inf(1)
+	clip(adv, rows, 1/(m.root()+1e-8), bound)
+}
+
+// clip multiplies the given rows of adv by scale and, unless bound is 0, clips them
+// to ±bound.
+func clip(adv []float32, rows []int32, scale, bound float64) {
+	if bound == 0 {
+		bound = math.Inf(1)
 	}
 	for _, k := range rows {
-		adv[k] = float32(max(-clip, min(clip, float64(adv[k])*scale)))
+		adv[k] = float32(max(-bound, min(bound, float64(adv[k])*scale)))
 	}
 }
 

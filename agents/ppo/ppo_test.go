@@ -748,6 +748,15 @@ func TestRunningMeanSquare(t *testing.T) {
 		t.Errorf("an advantage of 10 roots became %v, want -4", x[3])
 	}
 	m.divide(x, nil, 4) // nothing to learn from
+	// Without a bound all is kept; without a scale the bound is in units of reward.
+	y := []float32{-10, 3, 0.5}
+	if m.divide(y, []int32{0, 1, 2}, 0); float64(y[0])/float64(y[1]) > -3.3 {
+		t.Errorf("without a bound -10 and 3 became %v", y)
+	}
+	y = []float32{-10, 3, 7}
+	if clip(y, []int32{0, 1}, 1, 4); y[0] != -4 || y[1] != 3 || y[2] != 7 {
+		t.Errorf("bounded by 4, -10, 3 and another's 7 became %v", y)
+	}
 }
 
 func TestExplainedVariance(t *testing.T) {

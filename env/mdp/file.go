@@ -617,7 +617,7 @@ const stateFlag = "state_"
 // tell the states apart.
 func (r *fileReader) addFlags(m *Model) {
 	n, k := m.States, len(m.Features)
-	if k > 0 && flagsTell(m) {
+	if _, twins := m.Flags(); k > 0 && twins[0] == twins[1] {
 		return
 	}
 	if n*(k+n) > mostObserved {
@@ -643,34 +643,6 @@ func (r *fileReader) addFlags(m *Model) {
 		m.Features = append(m.Features, env.Feature{Name: stateFlag + name, Unit: "1", Scale: 1})
 	}
 	m.Obs = obs
-}
-
-// flagsTell reports whether the features that are 0 or 1 in every state are never
-// the same in two of them.
-func flagsTell(m *Model) bool {
-	var flags []int
-	for f := range m.Features {
-		is := true
-		for s := 0; s < m.States && is; s++ {
-			x := m.ObsRow(s)[f]
-			is = x == 0 || x == 1
-		}
-		if is {
-			flags = append(flags, f)
-		}
-	}
-	seen := make(map[string]bool, m.States)
-	key := make([]byte, len(flags))
-	for s := range m.States {
-		for i, f := range flags {
-			key[i] = byte(m.ObsRow(s)[f])
-		}
-		if seen[string(key)] {
-			return false
-		}
-		seen[string(key)] = true
-	}
-	return true
 }
 
 // checkStates wants the features of the file, flags aside, to tell the states

@@ -101,6 +101,33 @@ func (m *Model) ObsRow(state int) []float32 {
 // Expected is the expected cost of a pair in $ a step, what happens included.
 func (m *Model) Expected(pair int) float64 { return m.Cost[pair] + m.Rows.Cost(int(m.Row[pair])) }
 
+// Flags are the features that are 0 or 1 in every state. Twins are two states in
+// which all of them are alike, 0 and 0 where there are none such.
+func (m *Model) Flags() (flags []int, twins [2]int) {
+	for f := range m.Features {
+		is := true
+		for s := 0; s < m.States && is; s++ {
+			x := m.ObsRow(s)[f]
+			is = x == 0 || x == 1
+		}
+		if is {
+			flags = append(flags, f)
+		}
+	}
+	seen := make(map[string]int, m.States)
+	key := make([]byte, len(flags))
+	for s := range m.States {
+		for i, f := range flags {
+			key[i] = byte(m.ObsRow(s)[f])
+		}
+		if t, ok := seen[string(key)]; ok {
+			return flags, [2]int{t, s}
+		}
+		seen[string(key)] = s
+	}
+	return flags, [2]int{}
+}
+
 // Named is the policy of that name, or an error that names those there are.
 func (m *Model) Named(name string) (Named, error) {
 	names := make([]string, len(m.Policies))

@@ -26,9 +26,9 @@ func Net(w *mdp.World, p mdp.Policy) (*mlp.Net, error) {
 	if len(p) != m.States {
 		return nil, fmt.Errorf("exact: a policy of %d states for the %d of %s", len(p), m.States, m.ID)
 	}
-	flags, err := flagsOf(m)
-	if err != nil {
-		return nil, err
+	flags, twins := m.Flags()
+	if s, t := twins[0], twins[1]; s != t {
+		return nil, fmt.Errorf("exact: %s: no flag tells states %d (%s) and %d (%s) apart, and a network needs one", m.ID, s, label(m, s), t, label(m, t))
 	}
 	actions := len(m.Actions)
 	if actions > 1024 {
@@ -72,31 +72,4 @@ func Net(w *mdp.World, p mdp.Policy) (*mlp.Net, error) {
 		out.B[a] = float32(actions-rank) / 1024
 	}
 	return n, nil
-}
-
-// flagsOf are the features that are 0 or 1 in every state.
-func flagsOf(m *mdp.Model) ([]int, error) {
-	var flags []int
-	for f := range m.Features {
-		is := true
-		for s := 0; s < m.States && is; s++ {
-			x := m.ObsRow(s)[f]
-			is = x == 0 || x == 1
-		}
-		if is {
-			flags = append(flags, f)
-		}
-	}
-	seen := make(map[string]int, m.States)
-	key := make([]byte, len(flags))
-	for s := range m.States {
-		for i, f := range flags {
-			key[i] = byte(m.ObsRow(s)[f])
-		}
-		if t, ok := seen[string(key)]; ok {
-			return nil, fmt.Errorf("exact: %s: no flag tells states %d (%s) and %d (%s) apart, and a network needs one", m.ID, t, label(m, t), s, label(m, s))
-		}
-		seen[string(key)] = s
-	}
-	return flags, nil
 }

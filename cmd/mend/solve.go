@@ -167,6 +167,10 @@ func runSolve(ctx context.Context, o *solveOptions, id string, args []string) er
 	}
 	w := f.recipe.exact
 	m := w.Model()
+	learned, err := o.learned(w, args)
+	if err != nil {
+		return err
+	}
 	solve := exact.Optimum
 	if o.method == "value-iteration" {
 		solve = exact.RelativeValueIteration
@@ -181,10 +185,6 @@ func runSolve(ctx context.Context, o *solveOptions, id string, args []string) er
 		Optimum: best.Gain, Lower: best.Lower, Upper: best.Upper, Span: best.Span(), Rounds: best.Rounds, Sweeps: best.Sweeps,
 		Seconds: time.Since(began).Seconds(), Policies: []solvedPolicy{{Name: optimalName, Kind: eval.Optimal, Cost: &best.Gain, Regret: new(float64), Summary: "the best there is"}},
 		Errs: []solvedError{}, Taus: []solvedTau{},
-	}
-	learned, err := o.learned(w, args)
-	if err != nil {
-		return err
 	}
 	if err := x.judge(ctx, w, best, learned, o.states); err != nil {
 		return err

@@ -258,15 +258,16 @@ func (s cloudState) apply(a int) (after cloudState, legal bool) {
 // replica at a, the primary, and one at b.
 //
 // The static rules keep a layout of replicas: one at each of the cheapest
-// providers, eager counting what can be read and waiting counting what exists. The
-// last two are what a search over some thousand rules of that kind found best, one
-// with the same layout in calm and storm, one with a spare replica in a storm.
+// providers, eager counting what can be read and waiting counting what exists, or
+// one at each of a and b. The tuned ones are what a search over some thousand rules
+// of that kind found best in C1: one with the same layout in calm and storm, two
+// with a spare replica in a storm. Where traffic is cheap, a and b alone are better.
 func MultiCloud(c MultiCloudConfig) *Model {
 	states, index := cloudStates()
 	o := cloudObserver()
 	start := cloudFresh(0, 0)
 	m := &Model{
-		ID: "MultiCloud-v0", Definition: fmt.Sprintf("MultiCloud-v0 model 1 %+v", c), StepHours: 0.25, Features: o.features,
+		ID: "MultiCloud-v0", Definition: fmt.Sprintf("MultiCloud-v0 model 2 %+v", c), StepHours: 0.25, Features: o.features,
 		Start: int(index[start.code()]),
 		Label: func(s int) string { return states[s].String() },
 	}
@@ -393,8 +394,10 @@ func (c *MultiCloudConfig) copyRate(s cloudState) float64 {
 	return r
 }
 
-// row adds the row of the state after an action. What happens to all comes first,
-// after that nothing does.
+// row adds the row of the state after an action. First comes that nothing happens,
+// then what depends on the copy and the replicas, last what does not: seen from
+// the end, the same number means the same change of a provider, the load or the
+// storm in all rows that are alike in these.
 func (c *MultiCloudConfig) row(x *Sparse, s cloudState, step float64, index func(cloudState) int) {
 	type branch struct {
 		next cloudState
@@ -409,12 +412,25 @@ func (c *MultiCloudConfig) row(x *Sparse, s cloudState, step float64, index func
 	}
 	factor := [2]float64{1, c.Storm}[s.h]
 
-	t := s
-	t.h = 1 - s.h
-	add([2]float64{c.StormStart, c.StormEnd}[s.h], t)
-	t = s
-	t.w = 1 - s.w
-	add([2]float64{c.LoadUp, c.LoadDown}[s.w], t)
+	if s.from >= 0 {
+		t := s
+		t.n[s.to]++
+		t.from, t.to = none, none
+		add(c.copyRate(s), t)
+	}
+	for i, p := range c.Providers {
+		if s.n[i] == 0 {
+			continue
+		}
+		t := s
+		t.n[i]--
+		add(p.Loss*factor*float64(s.n[i]), t)
+		if s.at[i] == cloudOut {
+			t := s
+			t.n[i] = 0
+			add(c.Destroy, t)
+		}
+	}
 	for i, p := range c.Providers {
 		to := func(at int) cloudState {
 			t := s
@@ -432,25 +448,12 @@ func (c *MultiCloudConfig) row(x *Sparse, s cloudState, step float64, index func
 			add(c.Restore, to(cloudUp))
 		}
 	}
-	for i, p := range c.Providers {
-		if s.n[i] == 0 {
-			continue
-		}
-		t := s
-		t.n[i]--
-		add(p.Loss*factor*float64(s.n[i]), t)
-		if s.at[i] == cloudOut {
-			t := s
-			t.n[i] = 0
-			add(c.Destroy, t)
-		}
-	}
-	if s.from >= 0 {
-		t := s
-		t.n[s.to]++
-		t.from, t.to = none, none
-		add(c.copyRate(s), t)
-	}
+	t := s
+	t.h = 1 - s.h
+	add([2]float64{c.StormStart, c.StormEnd}[s.h], t)
+	t = s
+	t.w = 1 - s.w
+	add([2]float64{c.LoadUp, c.LoadDown}[s.w], t)
 	if rest < 0 {
 		panic(fmt.Sprintf("mdp: MultiCloud-v0: what may happen in %v has probability %v, want at most 1", s, 1-rest))
 	}
@@ -501,6 +504,7 @@ type cloudRule struct {
 	eager         bool           // counts what can be read instead of what exists
 	ahead         bool           // copies to a provider that is up where none with a replica is
 	calmBack      bool           // goes back to a better primary only in calm
+	quiet         bool           // at high load does not copy from the primary what only a storm wants
 }
 
 func cloudRules() []cloudRule {
@@ -521,8 +525,17 @@ func cloudRules() []cloudRule {
 			rules = append(rules, r)
 		}
 	}
+	large := [clouds]int{1, 1, 0}
 	same := [clouds]int{0, 1, 2}
 	return append(rules,
+		cloudRule{
+			name: "large-two-wait", summary: "one replica at each of a and b, which serves, counting what exists",
+			layout: [2][clouds]int{large, large}, order: [clouds]int{1, 0, 2},
+		},
+		cloudRule{
+			name: "large-two-ahead", summary: "as large-two-wait; copies ahead of outages",
+			layout: [2][clouds]int{large, large}, order: [clouds]int{1, 0, 2}, ahead: true,
+		},
 		cloudRule{
 			name: "tuned", summary: "one replica at b and two at c, which serves; copies ahead of outages",
 			layout: [2][clouds]int{same, same}, order: [clouds]int{2, 0, 1}, ahead: true,
@@ -530,6 +543,10 @@ func cloudRules() []cloudRule {
 		cloudRule{
 			name: "tuned-storm", summary: "one replica at a and two at c, which serves, and one more at b in a storm; copies ahead of outages",
 			layout: [2][clouds]int{{1, 0, 2}, {1, 1, 2}}, order: [clouds]int{2, 1, 0}, ahead: true, calmBack: true,
+		},
+		cloudRule{
+			name: "tuned-quiet", summary: "as tuned-storm; at high load the storm's replica is not copied from the primary",
+			layout: [2][clouds]int{{1, 0, 2}, {1, 1, 2}}, order: [clouds]int{2, 1, 0}, ahead: true, calmBack: true, quiet: true,
 		})
 }
 
@@ -625,7 +642,7 @@ func (r *cloudRule) copy(c *MultiCloudConfig, s cloudState) (from, to int) {
 			from, best = i, price
 		}
 	}
-	if from < 0 {
+	if from < 0 || r.quiet && s.w == 1 && from == s.primary && s.n[to] >= r.layout[0][to] && s.readable() > 1 {
 		return none, none
 	}
 	return from, to

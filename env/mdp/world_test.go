@@ -906,7 +906,11 @@ func TestCatalogue(t *testing.T) {
 		if err := e.Validate(&c); fmt.Sprint(err) != want {
 			t.Errorf("%s: error %q, want %q", e.ID, err, want)
 		}
-		if _, err := e.Build(&c); err == nil || !strings.HasPrefix(err.Error(), "mdp: unknown ") {
+		unknown := "mdp: unknown "
+		if e.File {
+			unknown = "mdp: the model of " + e.ID + " is in a file"
+		}
+		if _, err := e.Build(&c); err == nil || !strings.HasPrefix(err.Error(), unknown) {
 			t.Errorf("%s: error %v, want one about what is unknown", e.ID, err)
 		}
 	}

@@ -10,14 +10,13 @@ import (
 
 // No other program has solved MultiCloud: the figures are this package's own, by
 // policy iteration, the bounds of which hold whatever it does. They pin the model.
-// What must hold besides: the rule that keeps a spare replica in a storm is the best
-// where there are storms, and worse than one that does not where there are none;
-// cheaper traffic makes all cheaper.
+// What must hold besides: cheaper traffic makes all cheaper, and no rule that ships
+// is within 2 % of the optimum.
 func TestMultiCloud(t *testing.T) {
 	gains := map[string]map[string]float64{}
 	for preset, want := range map[string]map[string]float64{
-		"C1":           {"optimal": 0.80500761, "tuned-storm": 0.83766655, "tuned": 0.86589203, "three-providers-wait": 1.07034526},
-		"cheap-egress": {"optimal": 0.50318776, "three-providers-wait": 0.65907625},
+		"C1":           {"optimal": 0.80500761, "tuned-quiet": 0.82822337, "tuned-storm": 0.83766655, "tuned": 0.86589203, "large-two-wait": 0.89386971},
+		"cheap-egress": {"optimal": 0.50318776, "large-two-ahead": 0.51793347, "three-providers-wait": 0.65907625},
 		"independent":  {"optimal": 0.81895505, "tuned": 0.83939019, "tuned-storm": 0.92408792},
 	} {
 		if preset != "cheap-egress" && os.Getenv("MEND_LONG") == "" {

@@ -77,27 +77,3 @@ func (w *World) restart(n int32) {
 		w.q.set(id, back)
 	}
 }
-
-// declare writes off what node n holds and orders as many slow repairs of each
-// shard as it then lacks.
-func (w *World) declare(n int32) {
-	w.charge(partActions, w.cfg.Prices.Declare)
-	w.nodeFlags[n] |= nodeDeclared
-	w.declared++
-	w.zoneDeclared[w.zoneOf(n)]++
-	up := w.up(n)
-	for r := w.head[n]; r != none; r = w.repNext[r] {
-		if w.repState[r] != replicaLive {
-			continue
-		}
-		s := r / int32(w.width)
-		w.repState[r] = replicaWrittenOff
-		if up { // back already, and not heard yet
-			w.setReadable(s, -1)
-		}
-		if b := int(w.believed[s]); b > 0 && b+int(w.ordered[s]) < w.wants {
-			w.order(s, w.wants-b-int(w.ordered[s]), false, spread)
-		}
-	}
-	w.admit()
-}

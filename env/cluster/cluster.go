@@ -37,8 +37,8 @@ func (k Kind) String() string {
 // Flags of a node. The first group is truth, the second the controller's
 // belief and log.
 const (
-	nodeDead    uint8 = 1 << iota // lost with its data, not yet replaced
-	nodeCurable                   // a restart would end its present outage
+	nodeDead    uint16 = 1 << iota // lost with its data, not yet replaced
+	nodeCurable                    // a restart would end its present outage
 
 	nodeUnreachable // silent for the monitor's timeout
 	nodeDeclared    // declared dead
@@ -102,7 +102,7 @@ type World struct {
 	ledger ledger
 
 	// Nodes.
-	nodeFlags  []uint8
+	nodeFlags  []uint16
 	lastBeat   []env.Time // while down or unreachable: when it was last heard
 	upSince    []env.Time // truth, while up
 	asked      []uint16   // decisions about it since it became unreachable
@@ -223,7 +223,7 @@ func (w *World) allocate() {
 	streams := w.cfg.Repair.StreamsPerNode
 	w.q = newQueue(int(w.timers.count))
 	w.legal = make([]bool, len(actions))
-	w.nodeFlags = make([]uint8, n)
+	w.nodeFlags = make([]uint16, n)
 	w.lastBeat = make([]env.Time, n)
 	w.upSince = make([]env.Time, n)
 	w.asked = make([]uint16, n)

@@ -158,7 +158,7 @@ var hidden = []struct {
 		garble(rng, w.flows.start, w.flows.end)
 		garble(rng, w.flows.replica, w.flows.source, w.flows.place, w.streamsOut)
 		for i := range w.nodeFlags {
-			w.nodeFlags[i] ^= uint8(rng.IntN(4)) // nodeDead, nodeCurable
+			w.nodeFlags[i] ^= uint16(rng.IntN(4)) // nodeDead, nodeCurable
 			if w.nodeFlags[i]&nodeUnreachable == 0 {
 				w.lastBeat[i] = env.Time(rng.Int64())
 			}

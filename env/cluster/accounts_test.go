@@ -35,9 +35,10 @@ type books struct {
 	restored      int
 	lostCount     int
 	completed     int
-	cut           int     // repairs that ended before they were complete
-	fastest       float64 // largest rate, bytes/µs
-	worst         float64 // largest error of a completion, µs
+	cut           int      // repairs that ended before they were complete
+	fastest       float64  // largest rate, bytes/µs
+	flags         []uint16 // of the nodes, when it was last looked at them
+	worst         float64  // largest error of a completion, µs
 }
 
 // twin is one repair.
@@ -73,8 +74,15 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 		switch a {
 		case Restart:
 			b.lump(partActions, w.cfg.Prices.Restart)
-		case DeclareDead:
-			b.lump(partActions, w.cfg.Prices.Declare)
+		case Replace:
+			b.lump(partActions, w.cfg.Prices.Replace)
+		}
+		for n, before := range b.flags {
+			if set := w.nodeFlags[n] &^ before; set&nodeDeclared != 0 {
+				b.lump(partActions, w.cfg.Prices.Declare)
+			} else if set&nodeFailedOver != 0 {
+				b.lump(partActions, w.cfg.Prices.FailOver)
+			}
 		}
 		b.look()
 		b.count()
@@ -85,6 +93,7 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 // count counts everything.
 func (b *books) count() {
 	w := b.w
+	b.flags = append(b.flags[:0], w.nodeFlags...)
 	b.copies, b.slow, b.fast, b.charged, b.unavailable = 0, 0, 0, 0, 0
 	for s := range w.shards {
 		readable, intact := 0, 0

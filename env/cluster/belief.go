@@ -171,6 +171,7 @@ func (w *World) declare(n int32) {
 	w.nodeFlags[n] |= nodeDeclared
 	w.declared++
 	w.zoneDeclared[w.zoneOf(n)]++
+	w.domains.count(n, 0, -1)
 	up := w.up(n)
 	for r := w.head[n]; r != none; r = w.repNext[r] {
 		if w.repState[r] != replicaLive {

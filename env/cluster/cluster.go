@@ -24,14 +24,18 @@ type Kind uint8
 
 // The kinds of decision.
 const (
-	NodeUnreachable Kind = iota
+	NodeUnreachable   Kind = iota
+	DomainUnreachable      // most nodes of a rack, zone or region at once
+	NodeSuspect            // an alarm was raised on a node that answers
 	ShardsAtRisk
-	NoQuestion // what an episode ends in; hold is the only answer
+	ShardLoad     // a shard is too hot or too cold for its replicas
+	ClusterReview // a burst or a backlog has begun, ended, or lasts
+	NoQuestion    // what an episode ends in; hold is the only answer
 	kinds
 )
 
 func (k Kind) String() string {
-	return [...]string{"node unreachable", "shards at risk", "nothing"}[k]
+	return [...]string{"node unreachable", "domain unreachable", "node suspect", "shards at risk", "shard load", "cluster review", "nothing"}[k]
 }
 
 // Flags of a node. The first group is truth, the second the controller's
@@ -43,6 +47,11 @@ const (
 	nodeUnreachable // silent for the monitor's timeout
 	nodeDeclared    // declared dead
 	nodeRestarted   // a restart was tried since it became unreachable
+	nodeFailedOver  // its primaries were moved away since then
+	nodeSuspect     // an alarm on it stands
+	nodeCordoned    // receives no new copies while the alarm stands
+	nodeDraining    // hands its copies over while the alarm stands
+	nodeRebooted    // was restarted because of the alarm
 )
 
 // States of a replica record.
@@ -103,9 +112,11 @@ type World struct {
 
 	// Nodes.
 	nodeFlags  []uint16
+	planned    []env.Time // until when a restart or exchange that was ordered excuses its silence
 	lastBeat   []env.Time // while down or unreachable: when it was last heard
 	upSince    []env.Time // truth, while up
-	asked      []uint16   // decisions about it since it became unreachable
+	slow       []float32  // truth: how many times its peers' latency it has, 1 for a healthy one
+	asked      []uint16   // decisions about it alone since it became unreachable
 	flaps      []float64  // times it became unreachable, decaying over a week
 	flapsAt    []env.Time
 	head       []int32 // first replica record
@@ -114,11 +125,14 @@ type World struct {
 	ordinal    [processes][]uint32
 
 	// Racks and zones.
-	rackDown        []bool
-	rackUnreachable []int32
-	zoneUnreachable []int32
-	zoneDeclared    []int32
-	clocks          []zoneClock
+	rackDown     []bool
+	zoneDeclared []int32
+	clocks       []zoneClock
+	domains      domains
+	telemetry    telemetry
+	suspicions   suspicions
+	review       review
+	throttle     int8 // index of throttles: the share of the zones' bandwidth that repairs may use
 
 	// Shards: truth first, then belief and orders.
 	readable   []uint8    // live copies on nodes that are up
@@ -181,7 +195,10 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 		streamRate:              cfg.Repair.StreamMBps * 1e6,
 		zoneRate:                cfg.Repair.ZoneMBps * 1e6,
 	}
-	w.timers = newTimerIDs(w.nodes, w.racks, w.zones, classes(w.wants))
+	w.timers = newTimerIDs(w.nodes, w.racks, w.zones, w.regions, classes(w.wants))
+	w.domains = newDomains(w)
+	w.telemetry = newTelemetry(w)
+	w.suspicions = newSuspicions(w.nodes)
 	w.spec = env.Spec{
 		ID:        id,
 		Digest:    digest(cfg, sc),
@@ -224,8 +241,10 @@ func (w *World) allocate() {
 	w.q = newQueue(int(w.timers.count))
 	w.legal = make([]bool, len(actions))
 	w.nodeFlags = make([]uint16, n)
+	w.planned = make([]env.Time, n)
 	w.lastBeat = make([]env.Time, n)
 	w.upSince = make([]env.Time, n)
+	w.slow = make([]float32, n)
 	w.asked = make([]uint16, n)
 	w.flaps = make([]float64, n)
 	w.flapsAt = make([]env.Time, n)
@@ -236,8 +255,6 @@ func (w *World) allocate() {
 		w.ordinal[p] = make([]uint32, process(p).slots(w))
 	}
 	w.rackDown = make([]bool, w.racks)
-	w.rackUnreachable = make([]int32, w.racks)
-	w.zoneUnreachable = make([]int32, w.zones)
 	w.zoneDeclared = make([]int32, w.zones)
 	w.clocks = make([]zoneClock, w.zones)
 	for z := range w.clocks {
@@ -300,8 +317,10 @@ func (w *World) begin(s seed.Seed) {
 	w.ledger = ledger{unavailable: int32(w.shards), chargedUnavailable: int32(w.shards)}
 
 	clear(w.nodeFlags)
+	clear(w.planned)
 	clear(w.lastBeat)
 	fill(w.upSince, -w.heartbeat) // the beats just before the start were heard
+	fill(w.slow, 1)
 	clear(w.asked)
 	clear(w.flaps)
 	clear(w.flapsAt)
@@ -312,12 +331,15 @@ func (w *World) begin(s seed.Seed) {
 		clear(w.ordinal[p])
 	}
 	clear(w.rackDown)
-	clear(w.rackUnreachable)
-	clear(w.zoneUnreachable)
 	clear(w.zoneDeclared)
 	for z := range w.clocks {
 		w.clocks[z].reset()
 	}
+	w.domains.reset()
+	w.telemetry.reset(s)
+	w.suspicions.reset()
+	w.review = review{}
+	w.throttle = int8(len(throttles) - 1)
 	clear(w.readable)
 	clear(w.intact)
 	clear(w.shardFlags)
@@ -347,6 +369,7 @@ func (w *World) begin(s seed.Seed) {
 	}
 	w.q.set(w.timers.horizon, w.horizon)
 	w.firstFailures()
+	w.firstAlarms()
 }
 
 func fill[T any](s []T, v T) {
@@ -394,6 +417,14 @@ func (w *World) run() {
 
 // fire handles one event and reports whether it stops the run.
 func (w *World) fire(id int32) bool {
+	if w.handle(id) {
+		return true
+	}
+	w.noticeRegime()
+	return false
+}
+
+func (w *World) handle(id int32) bool {
 	t := &w.timers
 	switch {
 	case id < t.drawn:
@@ -406,29 +437,54 @@ func (w *World) fire(id int32) bool {
 		w.replaced(id - t.replace)
 	case id < t.rackEnd:
 		w.outageOver(id - t.returns)
-	case id < t.monitor:
+	case id < t.predicted:
 		w.rackOver(id - t.rackEnd)
+	case id < t.mistaken:
+		w.predicted(id - t.predicted)
+	case id < t.measured:
+		w.mistaken(id - t.mistaken)
+	case id < t.disturbed:
+		w.measured(id - t.measured)
+	case id < t.monitor:
+		w.disturbed(id - t.disturbed)
 	case id < t.repair:
 		w.monitored(id - t.monitor)
 	case id < t.retry:
 		w.repaired(int(id - t.repair))
-	case id < t.askNode:
+	case id < t.burstEnd:
 		w.admit()
+	case id < t.askNode:
+		// The burst is over: noticeRegime sees it.
+	case id < t.askDomain:
+		w.nodeDue(id - t.askNode)
+		return true
+	case id < t.askSuspect:
+		w.domainDue(id - t.askDomain)
+		return true
 	case id < t.askRisk:
-		w.kind, w.subject = NodeUnreachable, id-t.askNode
-		w.asked[w.subject] = min(w.asked[w.subject]+1, math.MaxUint16-1)
-		w.ledger.decisions[NodeUnreachable]++
+		return w.suspectDue(id - t.askSuspect)
+	case id < t.askReview:
+		w.ask(ShardsAtRisk, id-t.askRisk)
 		return true
 	default:
-		w.kind, w.subject = ShardsAtRisk, id-t.askRisk
-		w.ledger.decisions[ShardsAtRisk]++
+		w.ask(ClusterReview, 0)
 		return true
 	}
 	return false
 }
 
+// ask makes the next question one of kind k about the subject.
+func (w *World) ask(k Kind, subject int32) {
+	w.kind, w.subject = k, subject
+	w.ledger.decisions[k]++
+}
+
+// again counts one more decision about a subject.
+func again(asked *uint16) { *asked = min(*asked+1, math.MaxUint16-1) }
+
 // timerIDs are the first timer ids of each group; simultaneous events fire in
-// this order: failures, returns, what the monitor sees, repairs, questions.
+// this order: failures, returns, telemetry, what the monitor sees, repairs,
+// questions.
 type timerIDs struct {
 	horizon int32
 	drawn   int32            // first of the failure processes
@@ -436,15 +492,24 @@ type timerIDs struct {
 	replace int32            // by node
 	returns int32            // by node
 	rackEnd int32            // by rack
-	monitor int32            // by node: falls silent for the timeout, or is heard again
-	repair  int32            // by zone: the next repair completes
-	retry   int32            // repairs that wait are tried again
-	askNode int32            // by node
-	askRisk int32            // by class
-	count   int32
+	// Telemetry, by node.
+	predicted  int32 // the predictor foresees its loss
+	mistaken   int32 // the predictor takes it for one that will be lost
+	measured   int32 // its latency is measured
+	disturbed  int32 // the detector takes it for a slow one
+	monitor    int32 // by node: falls silent for the timeout, or is heard again
+	repair     int32 // by zone: the next repair completes
+	retry      int32 // repairs that wait are tried again
+	burstEnd   int32
+	askNode    int32 // by node
+	askDomain  int32 // by domain
+	askSuspect int32 // by node: asks about it, or ends the suspicion
+	askRisk    int32 // by class
+	askReview  int32
+	count      int32
 }
 
-func newTimerIDs(nodes, racks, zones, classes int) timerIDs {
+func newTimerIDs(nodes, racks, zones, regions, classes int) timerIDs {
 	var t timerIDs
 	next := int32(1)
 	take := func(n int) int32 {
@@ -459,11 +524,19 @@ func newTimerIDs(nodes, racks, zones, classes int) timerIDs {
 	t.replace = take(nodes)
 	t.returns = take(nodes)
 	t.rackEnd = take(racks)
+	t.predicted = take(nodes)
+	t.mistaken = take(nodes)
+	t.measured = take(nodes)
+	t.disturbed = take(nodes)
 	t.monitor = take(nodes)
 	t.repair = take(zones)
 	t.retry = take(1)
+	t.burstEnd = take(1)
 	t.askNode = take(nodes)
+	t.askDomain = take(racks + zones + regions)
+	t.askSuspect = take(nodes)
 	t.askRisk = take(classes)
+	t.askReview = take(1)
 	t.count = next
 	return t
 }

@@ -11,15 +11,20 @@ import (
 
 // Config defines a world. Every default names its source in [DefaultConfig].
 type Config struct {
-	Topology Topology      `yaml:"topology" json:"topology"`
-	Data     Data          `yaml:"data" json:"data"`
-	Failures Failures      `yaml:"failures" json:"failures"`
-	Monitor  Monitor       `yaml:"monitor" json:"monitor"`
-	Repair   Repair        `yaml:"repair" json:"repair"`
-	Prices   Prices        `yaml:"prices" json:"prices"`
-	Limits   Limits        `yaml:"limits" json:"limits"`
-	Reward   Reward        `yaml:"reward" json:"reward"`
-	Horizon  time.Duration `yaml:"horizon" json:"horizon"` // length of an episode
+	Topology  Topology      `yaml:"topology" json:"topology"`
+	Data      Data          `yaml:"data" json:"data"`
+	Failures  Failures      `yaml:"failures" json:"failures"`
+	Monitor   Monitor       `yaml:"monitor" json:"monitor"`
+	Domains   Domains       `yaml:"domains" json:"domains"`
+	Predictor Predictor     `yaml:"predictor" json:"predictor"`
+	Detector  Detector      `yaml:"detector" json:"detector"`
+	Suspicion Suspicion     `yaml:"suspicion" json:"suspicion"`
+	Reviews   Reviews       `yaml:"reviews" json:"reviews"`
+	Repair    Repair        `yaml:"repair" json:"repair"`
+	Prices    Prices        `yaml:"prices" json:"prices"`
+	Limits    Limits        `yaml:"limits" json:"limits"`
+	Reward    Reward        `yaml:"reward" json:"reward"`
+	Horizon   time.Duration `yaml:"horizon" json:"horizon"` // length of an episode
 }
 
 // Topology is a regular tree: region > zone > rack > node.
@@ -125,7 +130,9 @@ type Prices struct {
 	UnavailablePerTBHour float64 `yaml:"unavailable_per_tb_hour" json:"unavailable_per_tb_hour"` // of shards short of their quorum
 	LossPerTB            float64 `yaml:"loss_per_tb" json:"loss_per_tb"`                         // of shards without any copy
 	Restart              float64 `yaml:"restart" json:"restart"`
-	Declare              float64 `yaml:"declare" json:"declare"` // of declaring a node dead
+	Declare              float64 `yaml:"declare" json:"declare"`     // of declaring a node dead
+	FailOver             float64 `yaml:"fail_over" json:"fail_over"` // of moving a node's primaries away
+	Replace              float64 `yaml:"replace" json:"replace"`     // of exchanging a machine
 }
 
 // Limits are the guards' bounds.
@@ -181,6 +188,11 @@ func DefaultConfig() Config {
 			RiskDelay:  30 * time.Second,
 			HoldReview: 6 * time.Hour,
 		},
+		Domains:   defaultDomains(),
+		Predictor: defaultPredictor(),
+		Detector:  defaultDetector(),
+		Suspicion: defaultSuspicion(),
+		Reviews:   defaultReviews(),
 		Repair: Repair{
 			StreamMBps: 50, FastFactor: 4, // a disk's sequential rate, 150 to 250 MB/s, and a quarter of it
 			ZoneMBps:       1000, // assumed: 8 Gb/s of each zone's network
@@ -195,7 +207,9 @@ func DefaultConfig() Config {
 			UnavailablePerTBHour: 600,  // assumed: no price is published
 			LossPerTB:            50_000,
 			Restart:              0.2,
-			Declare:              0, // automatic in all systems modelled
+			Declare:              0,    // automatic in all systems modelled
+			FailOver:             0.05, // assumed: a minute of a server of 0.4 $/h, and retries
+			Replace:              5,    // assumed: some minutes of a technician
 		},
 		Limits:  Limits{ZoneDeclaredShare: 0.25, FreeSpace: 0.05}, // Ceph: mon_osd_min_in_ratio 0.75, full ratio 0.95
 		Reward:  Reward{Interval: 5 * time.Minute, TimeConstant: 60 * time.Hour, ScaleUSD: 100},
@@ -253,6 +267,11 @@ func (c Config) Validate() error {
 	e.Want(m.Timeout >= m.Heartbeat && m.Timeout <= 24*time.Hour, "monitor.timeout", m.Timeout, "monitor.heartbeat to 24h")
 	e.Want(m.RiskDelay >= 0 && m.RiskDelay <= time.Hour, "monitor.risk_delay", m.RiskDelay, "0 to 1h")
 	e.Want(m.HoldReview >= time.Minute, "monitor.hold_review", m.HoldReview, "at least 1m")
+	c.Domains.validate(&e)
+	c.Predictor.validate(&e)
+	c.Detector.validate(&e)
+	c.Suspicion.validate(&e)
+	c.Reviews.validate(&e)
 	r := c.Repair
 	e.Want(r.StreamMBps >= 1e-3 && r.StreamMBps <= 1e9, "repair.stream_mbps", r.StreamMBps, "1e-3 to 1e9")
 	e.Want(r.FastFactor >= 1 && r.FastFactor <= 100, "repair.fast_factor", r.FastFactor, "1 to 100")
@@ -267,6 +286,7 @@ func (c Config) Validate() error {
 		{"cross_region_per_gb", p.CrossRegionPerGB}, {"slow_repair_per_hour", p.SlowRepairPerHour},
 		{"fast_repair_per_hour", p.FastRepairPerHour}, {"unavailable_per_tb_hour", p.UnavailablePerTBHour},
 		{"loss_per_tb", p.LossPerTB}, {"restart", p.Restart}, {"declare", p.Declare},
+		{"fail_over", p.FailOver}, {"replace", p.Replace},
 	} {
 		e.Want(x.value >= 0 && !math.IsInf(x.value, 0), "prices."+x.path, x.value, "a price >= 0")
 	}

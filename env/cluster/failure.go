@@ -70,6 +70,9 @@ func (w *World) firstFailures() {
 			w.next(p, uint32(slot))
 		}
 	}
+	for n := range int32(w.nodes) {
+		w.foretold(n)
+	}
 }
 
 // next sets the timer of the failure that follows w.ordinal[p][slot].
@@ -150,6 +153,9 @@ func (w *World) offer(id int32) {
 	}
 	w.ordinal[p][slot]++
 	w.next(p, slot)
+	if p == permanent {
+		w.foretold(n)
+	}
 }
 
 // up reports whether node n truly answers.
@@ -218,6 +224,8 @@ func (w *World) replaced(n int32) {
 	w.q.cancel(w.timers.monitor + n)
 	w.forget(n)
 	w.nodeFlags[n] &^= nodeDead
+	w.newMachine(n)
+	w.foretold(n)
 	w.upSince[n], w.lastBeat[n] = w.now, w.now
 	for r := w.head[n]; r != none; {
 		next := w.repNext[r] // what renew puts on n comes before r

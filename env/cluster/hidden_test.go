@@ -19,8 +19,8 @@ var hidden = []struct {
 	change  func(*World, *rand.Rand) bool
 }{
 	{name: "the subject is dead, not down", change: func(w *World, rng *rand.Rand) bool {
-		n := w.subject
-		if w.kind != NodeUnreachable || w.up(n) || w.nodeFlags[n]&nodeDead != 0 {
+		n := w.lostSubject()
+		if n == none || w.up(n) || w.nodeFlags[n]&nodeDead != 0 {
 			return false
 		}
 		w.die(n, seed.Seed(rng.Uint64()))
@@ -43,8 +43,8 @@ var hidden = []struct {
 		return true
 	}},
 	{name: "the subject is back and not heard yet", change: func(w *World, rng *rand.Rand) bool {
-		n := w.subject
-		if w.kind != NodeUnreachable || !w.q.pending(w.timers.returns+n) || w.rackDown[w.rackOf(n)] {
+		n := w.lostSubject()
+		if n == none || !w.q.pending(w.timers.returns+n) || w.rackDown[w.rackOf(n)] {
 			return false
 		}
 		w.q.cancel(w.timers.returns + n)
@@ -203,6 +203,19 @@ func (w *World) some(rng *rand.Rand, ok func(int32) bool) int32 {
 		if n := int32((first + i) % w.nodes); ok(n) {
 			return n
 		}
+	}
+	return none
+}
+
+// lostSubject is the node that the question is about, or one of the domain that
+// it is about, or none.
+func (w *World) lostSubject() int32 {
+	switch w.kind {
+	case NodeUnreachable:
+		return w.subject
+	case DomainUnreachable:
+		first, end := w.domains.span(w.subject)
+		return w.nextMember(first, end)
 	}
 	return none
 }

@@ -23,7 +23,19 @@ func (w *World) CheckInvariants() error {
 	if err := w.checkShards(); err != nil {
 		return err
 	}
-	return w.checkRepairs()
+	if err := w.checkRepairs(); err != nil {
+		return err
+	}
+	if err := w.checkDomains(); err != nil {
+		return err
+	}
+	if err := w.checkTelemetry(); err != nil {
+		return err
+	}
+	if err := w.checkSuspicions(); err != nil {
+		return err
+	}
+	return w.checkReview()
 }
 
 // checkRanges makes sure that every index is one, so that what follows can use
@@ -78,8 +90,7 @@ func (w *World) checkRanges() error {
 }
 
 func (w *World) checkQueue() error {
-	if w.kind >= kinds || w.subject < 0 || w.kind == NodeUnreachable && int(w.subject) >= w.nodes ||
-		w.kind == ShardsAtRisk && int(w.subject) >= classes(w.wants) {
+	if w.kind >= kinds || w.subject < 0 || int(w.subject) >= w.subjects(w.kind) {
 		return fmt.Errorf("question of kind %d about subject %d", w.kind, w.subject)
 	}
 	if w.now < 0 || w.now > w.horizon || !w.ended && w.q.at[w.timers.horizon] != w.horizon {
@@ -96,10 +107,25 @@ func (w *World) checkQueue() error {
 	return nil
 }
 
+// subjects is how many subjects questions of kind k can be about.
+func (w *World) subjects(k Kind) int {
+	switch k {
+	case NodeUnreachable, NodeSuspect:
+		return w.nodes
+	case DomainUnreachable:
+		return len(w.domains.members)
+	case ShardsAtRisk:
+		return classes(w.wants)
+	case ShardLoad:
+		return 0
+	}
+	return 1
+}
+
 func (w *World) checkNodes() error {
 	var unreachable, declared, racks int32
 	var space int64
-	rack, zone, zoneDeclared := make([]int32, w.racks), make([]int32, w.zones), make([]int32, w.zones)
+	zoneDeclared := make([]int32, w.zones)
 	records := 0
 	for n := range int32(w.nodes) {
 		f := w.nodeFlags[n]
@@ -123,12 +149,10 @@ func (w *World) checkNodes() error {
 		}
 		if f&nodeUnreachable != 0 {
 			unreachable++
-			rack[w.rackOf(n)]++
-			zone[w.zoneOf(n)]++
 			if f&nodeDeclared != 0 {
 				declared++
 				zoneDeclared[w.zoneOf(n)]++
-			} else if asked := w.kind == NodeUnreachable && w.subject == n; !asked && !w.q.pending(w.timers.askNode+n) {
+			} else if asked := w.kind == NodeUnreachable && w.subject == n; !asked && !w.q.pending(w.timers.askNode+n) && w.domains.openOf(n) == none {
 				return fmt.Errorf("node %d is unreachable and will not be asked about", n)
 			}
 		} else {
@@ -160,20 +184,17 @@ func (w *World) checkNodes() error {
 	if records != 0 {
 		return fmt.Errorf("%d records more on nodes than there are", records)
 	}
-	for i := range rack {
-		if rack[i] != w.rackUnreachable[i] {
-			return fmt.Errorf("rack %d: %d nodes unreachable, counted %d", i, rack[i], w.rackUnreachable[i])
-		}
-		if int(rack[i]) == w.nodesPerRack {
+	for i := range w.racks {
+		if int(w.domains.unreachable[i]) == w.nodesPerRack {
 			racks++
 		}
 		if w.rackDown[i] != w.q.pending(w.timers.rackEnd+int32(i)) {
 			return fmt.Errorf("rack %d is down: %v, its end is set: %v", i, w.rackDown[i], !w.rackDown[i])
 		}
 	}
-	for z := range zone {
-		if zone[z] != w.zoneUnreachable[z] || zoneDeclared[z] != w.zoneDeclared[z] {
-			return fmt.Errorf("zone %d: %d nodes unreachable and %d declared, counted %d and %d", z, zone[z], zoneDeclared[z], w.zoneUnreachable[z], w.zoneDeclared[z])
+	for z := range zoneDeclared {
+		if zoneDeclared[z] != w.zoneDeclared[z] {
+			return fmt.Errorf("zone %d: %d nodes declared, counted %d", z, zoneDeclared[z], w.zoneDeclared[z])
 		}
 	}
 	if unreachable != w.unreachable || declared != w.declared || racks != w.racksUnreachable || space != w.reachableSpace {

@@ -70,10 +70,10 @@ func (w *World) emptiest(s int32, zone int, bits uint64) int32 {
 }
 
 // eligible reports whether node n may receive a copy of shard s: it answers,
-// has space, and no copy that counts is in its rack, nor any record of the
+// has space, is not cordoned, and no copy that counts is in its rack, nor any record of the
 // shard on itself.
 func (w *World) eligible(s, n int32) bool {
-	if w.nodeFlags[n]&nodeUnreachable != 0 || !w.up(n) || w.held[n] >= w.nodeCopies {
+	if w.nodeFlags[n]&(nodeUnreachable|nodeCordoned|nodeDraining) != 0 || !w.up(n) || w.held[n] >= w.nodeCopies {
 		return false
 	}
 	rack := w.rackOf(n)

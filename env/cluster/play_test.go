@@ -45,6 +45,7 @@ func still() Config {
 	c.Failures.Burst.MTTF = 0
 	c.Failures.PermanentMTTF = 0
 	c.Limits.ZoneDeclaredShare = 1
+	c.Domains.Share, c.Reviews.Every = 0, 0
 	return c
 }
 

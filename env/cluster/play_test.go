@@ -30,6 +30,8 @@ func small() Config {
 	c.Failures.Rack.LossProbability = 0.2
 	c.Failures.Burst.MTTF = 100 * time.Hour
 	c.Failures.Burst.LossProbability = 0.1
+	c.Predictor = Predictor{Preset: "custom", Recall: 0.7, Precision: 0.6, Lead: 5 * time.Hour, LeadSigma: 1, DriftAt: 4 * days, DriftRecall: 0.4, DriftPrecision: 0.3}
+	c.Detector.Recall, c.Detector.FalsePerYear = 0.8, 50
 	c.Horizon = 20 * days
 	return c
 }

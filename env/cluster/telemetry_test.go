@@ -103,9 +103,9 @@ func watch(t *testing.T, p Predictor, median time.Duration, episodes seed.Seed) 
 // TestPredictor: losses are foreseen, alarms are right, and lead times are as
 // configured.
 func TestPredictor(t *testing.T) {
-	l := watch(t, Predictor{Preset: "weak"}, 6*time.Hour, 4)
-	l.foreseen.near(t, "recall", 0.30, 0.05)
-	l.right.near(t, "precision", 0.50, 0.05)
+	l := watch(t, Predictor{Preset: "weak"}, 6*time.Hour, 16)
+	l.foreseen.near(t, "recall", 0.30, 0.03)
+	l.right.near(t, "precision", 0.50, 0.02)
 	// ln(lead) is normal, of mean ln(median) and variance σ² = 1.
 	if m, se := l.leads.mean(), l.leads.se(); math.Abs(m) > 4*se || se > 0.05 {
 		t.Errorf("ln(lead/median) has mean %.3f ± %.3f, want 0", m, se)
@@ -145,7 +145,7 @@ func TestPresets(t *testing.T) {
 // TestDrift: from drift_at on recall and precision are others.
 func TestDrift(t *testing.T) {
 	p := Predictor{Preset: "weak", DriftAt: 60 * days, DriftRecall: 0.7, DriftPrecision: 0.25}
-	l := watch(t, p, 6*time.Hour, 4)
+	l := watch(t, p, 6*time.Hour, 16)
 	l.foreseen.near(t, "recall before", 0.30, 0.08)
 	l.right.near(t, "precision before", 0.50, 0.08)
 	l.foreseenLater.near(t, "recall after", 0.70, 0.05)

@@ -89,6 +89,16 @@ func randomConfig(rng *rand.Rand) Config {
 	c.Failures.Transient.MTTF = time.Duration(2+rng.IntN(60)) * time.Hour
 	c.Limits = Limits{ZoneDeclaredShare: rng.Float64(), FreeSpace: 0.2 * rng.Float64()}
 	c.Horizon = time.Duration(1+rng.IntN(10)) * days
+	c.Domains.Share = []float64{0, 0.01, 0.5, 1}[rng.IntN(4)]
+	c.Reviews.Every = []time.Duration{0, time.Minute, time.Hour}[rng.IntN(3)]
+	if rng.IntN(3) == 0 {
+		c.Predictor = Predictor{Preset: presets[rng.IntN(len(presets))].name}
+	}
+	c.Suspicion = Suspicion{
+		TTL:         []time.Duration{time.Minute, time.Hour, 7 * days}[rng.IntN(3)],
+		Flaps:       []float64{0, 1, 3}[rng.IntN(3)],
+		ReplaceTime: []time.Duration{time.Minute, 6 * time.Hour}[rng.IntN(2)],
+	}
 	return c
 }
 

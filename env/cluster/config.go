@@ -40,13 +40,18 @@ type Data struct {
 	ShardsPerNode     int     `yaml:"shards_per_node" json:"shards_per_node"`       // shards / nodes
 	ShardGB           float64 `yaml:"shard_gb" json:"shard_gb"`                     // size of one copy, 10^9 bytes
 	ReplicationFactor int     `yaml:"replication_factor" json:"replication_factor"` // copies wanted
+	MaxFactor         int     `yaml:"max_factor" json:"max_factor"`                 // copies that may come to be wanted of a shard; 0: never more
 	Quorum            int     `yaml:"quorum" json:"quorum"`                         // readable copies that a shard needs to be available
 	NodeGB            float64 `yaml:"node_gb" json:"node_gb"`                       // capacity of a node
 }
 
-// copiesPerNode is how many copies a node has space for.
+// maxFactor is the largest number of copies that may ever be wanted.
+func (d Data) maxFactor() int { return max(d.MaxFactor, d.ReplicationFactor) }
+
+// copiesPerNode is how many copies a node has space for; what is beyond four times
+// its part is never needed, and not simulated.
 func (d Data) copiesPerNode() int32 {
-	return int32(min(d.NodeGB/d.ShardGB+1e-9, 1<<30))
+	return int32(min(d.NodeGB/d.ShardGB+1e-9, float64(4*d.ShardsPerNode*d.maxFactor()+64)))
 }
 
 // Outages is a process that makes its subject unreachable for a while: gaps
@@ -218,6 +223,8 @@ func (c Config) Validate() error {
 	e.Want(d.ShardsPerNode >= 1 && d.ShardsPerNode <= 10_000, "data.shards_per_node", d.ShardsPerNode, "1 to 10000")
 	e.Want(d.ShardGB >= 1e-6 && d.ShardGB <= 1e6, "data.shard_gb", d.ShardGB, "1e-6 to 1e6")
 	e.Want(d.ReplicationFactor >= 1 && d.ReplicationFactor <= maxFactor, "data.replication_factor", d.ReplicationFactor, fmt.Sprintf("1 to %d", maxFactor))
+	e.Want(d.MaxFactor == 0 || d.MaxFactor >= d.ReplicationFactor && d.MaxFactor <= maxFactor, "data.max_factor", d.MaxFactor,
+		fmt.Sprintf("data.replication_factor to %d, or 0", maxFactor))
 	e.Want(d.Quorum >= 1 && d.Quorum <= d.ReplicationFactor, "data.quorum", d.Quorum, "1 to data.replication_factor")
 	e.Want(positive(d.NodeGB), "data.node_gb", d.NodeGB, "a size > 0")
 	if len(e) == 0 {

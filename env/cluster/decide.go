@@ -57,13 +57,18 @@ func (w *World) act(a Action) {
 	case a == DeclareDead:
 		w.declare(w.subject)
 	default:
-		locality := sameZone + uint8(a-RepairSlowSameZone)%3
-		for k := w.subject; w.lists.length[k] > 0; {
-			s := w.lists.first[k]
-			w.order(s, w.wants-int(w.believed[s]), a >= RepairFastSameZone, locality)
-		}
-		w.admit()
+		w.repairClass(w.subject, a >= RepairFastSameZone, sameZone+uint8(a-RepairSlowSameZone)%3)
 	}
+	w.settleRepairs()
+}
+
+// declare gives node n up and orders the repair of what it held.
+func (w *World) declare(n int32) {
+	w.charge(partActions, w.cfg.Prices.Declare)
+	w.nodeFlags[n] |= nodeDeclared
+	w.declared++
+	w.zoneDeclared[w.zoneOf(n)]++
+	w.declareCopies(n)
 }
 
 // restart restarts node n. It ends the outages that a restart cures; others,

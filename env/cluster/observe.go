@@ -90,11 +90,9 @@ func (w *World) observe(obs []float32, mask []bool) {
 	raw[fRacksUnreachable] = math.Log1p(float64(w.racksUnreachable))
 	raw[fLosses10m] = math.Log1p(w.losses10m)
 	raw[fLosses1h] = math.Log1p(w.losses1h)
-	raw[fUnderReplicated] = math.Log1p(float64(int32(w.shards) - w.levels[w.wants]))
-	if w.wants > 1 {
-		raw[fOneCopy] = math.Log1p(float64(w.levels[1]))
-	}
-	raw[fNoCopy] = math.Log1p(float64(w.levels[0]))
+	raw[fUnderReplicated] = math.Log1p(float64(w.short))
+	raw[fOneCopy] = math.Log1p(float64(w.oneCopy))
+	raw[fNoCopy] = math.Log1p(float64(w.noCopy))
 	raw[fBacklog] = math.Log1p(float64(w.orders) * w.shardBytes / (w.zoneRate * float64(w.zones)) / 3600)
 	if reachable := float64(w.nodes - int(w.unreachable)); reachable > 0 {
 		raw[fFreeSpace] = float64(w.reachableSpace-int64(w.orders-w.ledger.slow-w.ledger.fast)) / (reachable * float64(w.nodeCopies))
@@ -137,34 +135,75 @@ func (w *World) observeNode(n int32, raw *[featureCount]float64) {
 	raw[fRackUnreachable] = float64(w.rackUnreachable[w.rackOf(n)]) / float64(w.nodesPerRack)
 	raw[fZoneUnreachable] = float64(w.zoneUnreachable[zone]) / float64(w.nodesPerZone)
 	raw[fZoneDeclared] = float64(w.zoneDeclared[zone]) / float64(w.nodesPerZone)
-	var held, one, no, unordered int
-	fewest := uint8(w.wants)
-	for r := w.head[n]; r != none; r = w.repNext[r] {
-		if w.repState[r] != replicaLive {
+	c := w.nodeShards(n)
+	raw[fLiveCopies] = float64(c.fewest)
+	raw[fSubjectOneCopy] = math.Log1p(float64(c.one))
+	raw[fSubjectNoCopy] = math.Log1p(float64(c.none))
+	raw[fSubjectUnordered] = math.Log1p(float64(c.unordered))
+	w.observeSize(int(c.held), raw)
+}
+
+// nodeCounts describe the shards of which a node holds a live copy, in the
+// controller's belief.
+type nodeCounts struct {
+	held, one, none, unordered int32 // shards; with one or no believed live copy; short of copies without an order
+	fewest                     int   // believed live copies of any of them
+}
+
+func (w *World) nodeShards(n int32) nodeCounts {
+	c := nodeCounts{fewest: int(w.commonWant)}
+	f := w.nodeFlags[n]
+	sum := int32(0)
+	for kind, k := range w.impliedOf(n) {
+		if k == 0 {
 			continue
 		}
-		held++
-		b := w.believed[r/int32(w.width)]
-		fewest = min(fewest, b)
-		if b == 0 {
-			no++
-		} else if b == 1 {
-			one++
+		sum += k
+		copies := kind / 2
+		if f&nodeDraining != 0 {
+			copies++
+		} else if f&nodeDeclared == 0 {
+			c.unordered += k
 		}
-		if int(b) < w.wants && w.ordered[r/int32(w.width)] == 0 {
-			unordered++
+		c.fewest = min(c.fewest, copies)
+		switch {
+		case copies == 0:
+			c.none += k
+		case copies == 1:
+			c.one += k
 		}
 	}
-	raw[fLiveCopies] = float64(fewest)
-	raw[fSubjectOneCopy] = math.Log1p(float64(one))
-	raw[fSubjectNoCopy] = math.Log1p(float64(no))
-	raw[fSubjectUnordered] = math.Log1p(float64(unordered))
-	w.observeSize(held, raw)
+	c.held = w.live[n]
+	if sum == w.live[n] {
+		return c
+	}
+	e := w.entriesOf(n)
+	for i := 0; i < len(e); i += w.stride {
+		if e[i]&marked == 0 && w.othersHealthy(e[i+1:i+w.stride], healthBad) && int32(i/w.stride) >= w.cursor[n] {
+			continue // implied
+		}
+		s := shardAt(e[i])
+		if w.records[w.on(s, n)].state() != replicaLive {
+			continue
+		}
+		b := w.believedOf(s)
+		c.fewest = min(c.fewest, b)
+		switch b {
+		case 0:
+			c.none++
+		case 1:
+			c.one++
+		}
+		if b < int(w.info[s].want) && w.info[s].ordered == 0 {
+			c.unordered++
+		}
+	}
+	return c
 }
 
 func (w *World) observeClass(k int32, raw *[featureCount]float64) {
 	raw[fShardsAtRisk] = 1
-	n := int(w.lists.length[k])
+	n := int(w.classSize(k))
 	w.observeSize(n, raw)
 	raw[fSubjectUnordered] = raw[fSubjectShards]
 	class := classAt(k)
@@ -177,7 +216,7 @@ func (w *World) observeClass(k int32, raw *[featureCount]float64) {
 		raw[fSubjectOneCopy] = raw[fSubjectShards]
 	}
 	if n > 0 {
-		raw[fRiskAge] = math.Log1p(minutes(w.now - w.lists.since[w.lists.first[k]]))
+		raw[fRiskAge] = math.Log1p(minutes(w.now - w.riskSince(k)))
 	}
 }
 

@@ -319,14 +319,32 @@ func TestCrowdsOverflow(t *testing.T) {
 	c.Crowds.PerYear = 1e4
 	c.Crowds.Decay = 24 * time.Hour
 	p := newProcess(t, c, 1000, 7)
+	replaced := 0
 	for p.Now() < 20*env.Day {
+		before, active, next := p.crowds, p.active, p.nextCrowd
 		p.Advance(p.Next())
+		if active == maxCrowds && p.active == maxCrowds && p.nextCrowd == next+1 {
+			for i, x := range before {
+				if p.crowds[i].start == x.start || x.end <= p.Now() {
+					continue
+				}
+				replaced++
+				for _, other := range before {
+					if other.excess < x.excess {
+						t.Fatalf("at %d: a crowd of excess %g gives way before one of %g", p.Now(), x.excess, other.excess)
+					}
+				}
+			}
+		}
 		if err := p.check(); err != nil {
 			t.Fatal(err)
 		}
 		if limit := c.RequestsPerSecond * 1.4 * 3 * (1 + 19*maxCrowds); !(p.Rate() > 0 && p.Rate() < limit) {
 			t.Fatalf("rate %g, want up to %g", p.Rate(), limit)
 		}
+	}
+	if replaced < 100 {
+		t.Errorf("%d crowds gave way: too few to tell", replaced)
 	}
 	if p.active != maxCrowds {
 		t.Errorf("%d crowds, want all %d", p.active, maxCrowds)

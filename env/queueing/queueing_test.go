@@ -187,12 +187,12 @@ func TestEdges(t *testing.T) {
 	nan := math.NaN()
 	for _, q := range []MGc{
 		NewMGc(0, 1, 1, 1), NewMGc(1, -1, 1, 1), NewMGc(1, nan, 1, 1), NewMGc(1, 1, 0, 1), NewMGc(1, 1, inf, 1),
-		NewMGc(1, 1, nan, 1), NewMGc(1, 1, 1, -1), NewMGc(1, 1, 1, nan), NewMGc(1, 1, 1, inf), NewMGc(1, inf, 1e-320, 1),
+		NewMGc(1, 1, nan, 1), NewMGc(1, 1, 1, -1), NewMGc(1, 1, 1, nan), NewMGc(1, 1, 1, inf),
 	} {
 		for _, got := range []float64{
 			q.WaitProbability(), q.MeanWait(), q.MeanSojourn(), q.WaitTail(1), q.SojournTail(1), q.WaitQuantile(0.5), q.SojournQuantile(0.5),
 		} {
-			if !math.IsNaN(got) && !math.IsInf(got, 1) && got != 1 {
+			if !math.IsNaN(got) {
 				t.Errorf("%+v gives %g, want NaN", q, got)
 			}
 		}

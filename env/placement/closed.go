@@ -23,11 +23,12 @@ func Hit(nodes, b, n, k int) float64 {
 	return p
 }
 
-// SomeOf is 1 − (1−p)^n: the probability that one of n independent events
+// SomeOf is 1 − (1−p)^n: the probability that some of n independent events
 // happens, each of probability p. With p = Hit(nodes, b, R, R) and n copysets
-// it is the probability that a burst loses data (Cidon et al.,
-// 2013), which supposes that copysets share few nodes. Where they overlap much,
-// as for kind window, losses come in clumps and the truth is lower.
+// it is the probability that a burst loses data (Cidon et al., 2013). It
+// supposes copysets as if drawn independently. Those of kind window overlap, so
+// that losses come in clumps and the truth is lower: with 50 of 5000 nodes lost
+// and 11 nodes in a window, 0.208 rather than 0.228.
 func SomeOf(p float64, n int) float64 {
 	return -math.Expm1(float64(n) * math.Log1p(-p))
 }

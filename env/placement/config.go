@@ -110,7 +110,8 @@ func (c Config) permutations(factor int) int {
 // copysets is the number of sets that kind copyset has: P·n/R, rounded down.
 func (c Config) copysets(n, factor int) int { return c.permutations(factor) * n / factor }
 
-// most bounds the number of copies on one node; random and rack reach it.
+// most bounds the number of copies on one node. Random and rack reach it;
+// copyset stays at most one below.
 func (c Config) most(n, shards, factor int) int {
 	switch c.Kind {
 	case Window: // each round of n shards gives every node factor copies

@@ -79,10 +79,7 @@ func (d *dealer) deal(k int32, bits uint64) int32 {
 		x.group, x.held, x.tail = d.group, 0, 0
 	}
 	if x.dealt == x.size {
-		x.dealt = 0
-		if x.tail == 0 {
-			x.tail = x.held % x.size
-		}
+		x.dealt, x.tail = 0, x.held%x.size // the same each time in a group
 	}
 	end := x.size
 	if x.dealt < x.size-x.tail {

@@ -26,7 +26,7 @@ func newTest(t testing.TB, c Config, top Topology, shards, factor int, s seed.Se
 // cases calls f with random configurations for which there is a layout.
 func cases(t *testing.T, f func(c Config, top Topology, shards, factor int, s seed.Seed)) {
 	seen := map[string]int{}
-	for i := range 4000 {
+	for i := range 2000 {
 		s := seed.Seed(1).Child("case", uint64(i))
 		r, _ := s.Rand()
 		top := Topology{1 + r.IntN(4), 1 + r.IntN(5), 1 + r.IntN(5)}
@@ -41,7 +41,7 @@ func cases(t *testing.T, f func(c Config, top Topology, shards, factor int, s se
 		}
 	}
 	for _, k := range []string{Random, Rack, Window, Copyset} {
-		if seen[k] < 100 {
+		if seen[k] < 50 {
 			t.Fatalf("only %d cases of kind %s", seen[k], k)
 		}
 	}
@@ -145,15 +145,15 @@ func TestBalance(t *testing.T) {
 			for m := range sets {
 				if sets[m] == full {
 					kept = append(kept, counts[m])
-				} else if fewer++; sets[m] != full-1 || counts[m] > slices.Max(counts) {
+				} else if fewer++; sets[m] != full-1 {
 					t.Errorf("node %d is in %d copysets, others in %d", m, sets[m], full)
 				}
 			}
 			if fewer >= factor {
 				t.Errorf("%d nodes are in fewer copysets", fewer)
 			}
-			if slices.Max(counts) > capacity {
-				t.Errorf("%d copies on a node with space for %d", slices.Max(counts), capacity)
+			if got := slices.Max(counts); got != capacity && got != capacity-1 {
+				t.Errorf("%d copies on the fullest node, want %d or one less", got, capacity)
 			}
 			counts = kept
 		}

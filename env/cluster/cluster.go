@@ -9,6 +9,7 @@ import (
 
 	"mend/env"
 	"mend/env/guard"
+	"mend/env/placement"
 	"mend/env/seed"
 	"mend/env/trace"
 )
@@ -188,6 +189,16 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 		return nil, err
 	}
 	w.allocate()
+	// The layout belongs to the world, as its topology does: episodes differ in
+	// what happens to it.
+	w.layout, err = placement.New(cfg.Data.Placement, t.placed(), w.shards, w.wants, w.capacity, seed.Seed(0).Child("layout", 0))
+	if err != nil {
+		return nil, fmt.Errorf("cluster: data.placement: %w", err)
+	}
+	if w.layout.Confined() {
+		w.peers = make([]int32, 0, 2*cfg.Data.Placement.ScatterWidth+w.wants)
+	}
+	w.apart = cfg.Data.Placement.Kind != placement.Random
 	return w, nil
 }
 
@@ -238,7 +249,6 @@ func (w *World) allocate() {
 	}
 	w.zoneTable[n], w.rackTable[n] = none, none
 	w.store = w.newStore()
-	w.layout = w.newLayout()
 	w.lists = newLists(classes(w.maxWant)+queues, w.shards)
 	w.classImplied = make([]int32, classes(w.maxWant))
 	w.lost, w.leave = newChain(n), newChain(n)

@@ -106,18 +106,22 @@ func (w *World) gather(s int32, h *holders) {
 
 // eligible reports whether node n may receive a copy of the shard that h holds:
 // it answers, is not to be emptied, has space, and no copy that counts is in its
-// rack, nor any record of the shard on itself.
+// rack, unless copies are placed at random, nor any record of the shard on itself.
 func (w *World) eligible(h *holders, n int32) bool {
 	if w.health[n] != healthHealthy || int(w.held[n]) >= w.capacity {
 		return false
 	}
-	rack := w.rackTable[n]
-	for _, m := range h.node[:h.placed] {
-		if w.rackTable[m] == rack {
-			return false
+	others := h.node[:h.records]
+	if w.apart {
+		rack := w.rackTable[n]
+		for _, m := range h.node[:h.placed] {
+			if w.rackTable[m] == rack {
+				return false
+			}
 		}
+		others = h.node[h.placed:h.records]
 	}
-	for _, m := range h.node[h.placed:h.records] {
+	for _, m := range others {
 		if m == n {
 			return false
 		}
@@ -140,7 +144,7 @@ func (w *World) place(s int32) (src, dst int32) {
 	weight := w.weight(w.info[s].flags&shardFast != 0)
 	// A zone or region to be relative to: that of the first live copy.
 	origin := w.zoneOf(have.node[0])
-	dst = none
+	dst = w.confined(&have, d, weight)
 	turn, rank := seed.Below(d.At(0, 0), w.zones), -1
 	for try := uint64(1); try <= zoneTries && dst == none; try++ {
 		var zone int
@@ -180,6 +184,30 @@ func (w *World) place(s int32) (src, dst int32) {
 		return none, none
 	}
 	return src, dst
+}
+
+// confined chooses the destination of a repair where the layout confines the
+// copies of a shard: a node that completes a set of the layout, or else a node
+// that shares a set with one of the holders; none where there is no layout to
+// keep to, or no such node takes the copy.
+func (w *World) confined(have *holders, d seed.Seed, weight int32) int32 {
+	if !w.layout.Confined() {
+		return none
+	}
+	for _, held := range [][]int32{have.node[:have.placed], have.node[:1]} {
+		peers := w.layout.Candidates(w.peers[:0], held)
+		if len(peers) == 0 {
+			continue
+		}
+		first := seed.Below(d.At(zoneTries+1, 0), len(peers))
+		for i := range peers {
+			n := peers[(first+i)%len(peers)]
+			if int32(w.inUsed[n]) < w.streams && w.eligible(have, n) && w.takes(&w.clocks[w.zoneOf(n)], weight) {
+				return n
+			}
+		}
+	}
+	return none
 }
 
 // nextZone is the zone of the lowest rank above after, and its rank; −1 where

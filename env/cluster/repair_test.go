@@ -349,11 +349,14 @@ func TestLostOnce(t *testing.T) {
 	p := scripted(t, c, outages)
 	w := p.w
 	var replacements, renewed env.Time
+	gone := false
 	p.after = func(id int32) {
 		if id >= w.timers.replace && id < w.timers.returns && slices.Contains(holders, id-w.timers.replace) {
 			replacements = w.now
 		}
-		if renewed == 0 && w.now > 2*env.Hour && w.intactOf(0) > 0 {
+		if w.intactOf(0) == 0 {
+			gone = true
+		} else if gone && renewed == 0 {
 			renewed = w.now
 		}
 		if err := w.CheckInvariants(); err != nil {

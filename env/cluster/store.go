@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 
+	"mend/env/placement"
 	"mend/env/state"
 )
 
@@ -95,8 +96,10 @@ type store struct {
 	// copies that are left and whether these are in one zone or several:
 	// [nodes*impliedKinds].
 	implied []int32
-	layout  []int32 // [shards*ReplicationFactor] nodes at the start
-	wants   int     // copies at the start
+	layout  *placement.Layout // nodes at the start
+	peers   []int32           // scratch: nodes that keep to the layout
+	apart   bool              // whether copies of a shard are never in one rack
+	wants   int               // copies at the start
 	maxWant int
 	uniform bool // whether all shards want the same number of copies
 }
@@ -422,15 +425,9 @@ func (w *World) fillStore() {
 	w.commonWant, w.uniform = int32(w.wants), true
 	factor := w.wants
 	for s := range w.shards {
-		nodes := w.layout[s*factor : (s+1)*factor]
-		x := &w.info[s]
-		x.flags = shardPlain
-		placed := 0
+		nodes := w.layout.Nodes[s*factor : (s+1)*factor]
+		w.info[s].flags = shardPlain
 		for j, n := range nodes {
-			if n == none {
-				x.flags = 0
-				continue
-			}
 			w.records[s*w.width+j] = newReplica(n, w.held[n], replicaLive)
 			e := w.entries[(int(n)*w.capacity+int(w.held[n]))*w.stride:][:w.stride]
 			e[0] = int32(s)
@@ -446,24 +443,10 @@ func (w *World) fillStore() {
 			}
 			w.held[n]++
 			w.live[n]++
-			placed++
 		}
-		w.ledger.copies += int32(placed)
-		w.reachableSpace -= int64(placed)
-		if placed == factor {
-			continue
-		}
-		// The nodes are full.
-		w.countLevel(factor, placed, 1)
-		w.ledger.short++
-		w.ledger.degraded++
-		if placed < w.cfg.Data.Quorum {
-			w.ledger.unavailable++
-			w.ledger.chargedUnavailable++
-		}
-		w.mark(int32(s))
-		w.refresh(int32(s))
 	}
+	w.ledger.copies = int32(w.shards * factor)
+	w.reachableSpace -= int64(w.shards * factor)
 }
 
 func (st *store) fields(c *state.Codec) {

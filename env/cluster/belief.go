@@ -10,25 +10,25 @@ func (w *World) loseCopies(n int32) {
 	if w.nodeFlags[n]&nodeDraining != 0 {
 		w.stay(n, false)
 	}
-	implied := w.impliedOf(n)
-	e := w.entriesOf(n)
-	for i := 0; i < len(e); i += w.stride {
-		others := e[i+1 : i+w.stride]
-		if e[i]&marked == 0 && w.othersHealthy(others, healthBad) {
-			implied[w.kindOf(others)]++
+	for _, s := range w.odd(n, healthBad, 0) {
+		r := w.on(s, n)
+		if w.records[r].state() != replicaLive {
 			continue
 		}
-		s := shardAt(e[i])
 		if w.info[s].flags&shardPlain != 0 {
 			w.explicit(s)
 		}
-		if w.records[w.on(s, n)].state() == replicaLive {
-			b := w.believedOf(s)
-			w.level(s, b+1, b)
-			w.refresh(s)
-		}
+		// Not an implied shard of n, though its entry may be one of those that
+		// stay unmarked.
+		w.markEntry(w.records[r])
+		b := w.believedOf(s)
+		w.level(s, b+1, b)
+		w.refresh(s)
 	}
 	w.health[n] |= healthBad
+	w.badNodes++
+	implied := w.impliedOf(n)
+	copy(implied, w.tallyOf(n))
 	for kind, c := range implied {
 		w.levelImplied(kind, c)
 		w.countClass(kind, c)
@@ -38,6 +38,11 @@ func (w *World) loseCopies(n int32) {
 // impliedOf are the counts of the shards that node n implies, by kind.
 func (w *World) impliedOf(n int32) []int32 {
 	return w.implied[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
+}
+
+// tallyOf are the counts of node n's entries that are not marked, by kind.
+func (w *World) tallyOf(n int32) []int32 {
+	return w.tally[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
 }
 
 // kindOf is the kind of a plain shard of whose nodes all but these are bad.
@@ -78,6 +83,7 @@ func (w *World) findCopies(n int32, f uint16) {
 	}
 	clear(implied)
 	w.health[n] &^= healthBad
+	w.badNodes--
 	begun := int32(0) // entries of which the repair has been begun
 	if declared {
 		begun = w.unqueue(n)
@@ -88,18 +94,14 @@ func (w *World) findCopies(n int32, f uint16) {
 	if sum == w.held[n] {
 		return
 	}
-	e := w.entriesOf(n)
-	for i := w.held[n] - 1; i >= 0; i-- { // from the end: dropped entries are replaced from there
-		word := e[int(i)*w.stride]
-		if i >= begun && word&marked == 0 && w.othersHealthy(e[int(i)*w.stride+1:int(i+1)*w.stride], healthBad) {
-			continue // was implied
-		}
-		s := shardAt(word)
+	for _, s := range w.odd(n, healthBad, begun) {
 		r := w.on(s, n)
 		want := int(w.info[s].want)
 		switch w.records[r].state() {
-		case replicaRebuilding:
-			continue
+		case replicaLive:
+			if w.info[s].flags&shardPlain != 0 {
+				continue // was implied
+			}
 		case replicaStale:
 			if w.believedOf(s) >= want {
 				w.drop(r)
@@ -381,20 +383,11 @@ func (w *World) declareCopies(n int32) {
 	if sum == w.held[n] {
 		return
 	}
-	e := w.entriesOf(n)
-	for i := 0; i < len(e); i += w.stride {
-		if e[i]&marked == 0 && w.othersHealthy(e[i+1:i+w.stride], healthBad) {
-			continue
+	for _, s := range w.odd(n, healthBad, 0) {
+		if w.records[w.on(s, n)].state() == replicaLive {
+			w.orderMissing(s)
+			w.refresh(s)
 		}
-		s := shardAt(e[i])
-		if w.records[w.on(s, n)].state() != replicaLive {
-			continue
-		}
-		if w.info[s].flags&shardPlain != 0 {
-			panic("cluster: a plain shard with two bad nodes")
-		}
-		w.orderMissing(s)
-		w.refresh(s)
 	}
 }
 
@@ -420,25 +413,25 @@ func (w *World) orderMissing(s int32) {
 // It serves until all is moved.
 func (w *World) drain(n int32) {
 	w.nodeFlags[n] |= nodeDraining
-	implied := w.impliedOf(n)
-	e := w.entriesOf(n)
-	for i := 0; i < len(e); i += w.stride {
-		others := e[i+1 : i+w.stride]
-		if e[i]&marked == 0 && w.othersHealthy(others, healthBad) {
-			implied[w.kindOf(others)]++
-			w.orders++
+	for _, s := range w.odd(n, healthBad, 0) {
+		r := w.on(s, n)
+		if w.records[r].state() != replicaLive {
 			continue
 		}
-		s := shardAt(e[i])
 		if w.info[s].flags&shardPlain != 0 {
 			w.explicit(s)
 		}
-		if w.records[w.on(s, n)].state() == replicaLive {
-			w.orderMissing(s)
-			w.refresh(s)
-		}
+		w.markEntry(w.records[r])
+		w.orderMissing(s)
+		w.refresh(s)
 	}
 	w.health[n] |= healthBad
+	w.badNodes++
+	implied := w.impliedOf(n)
+	copy(implied, w.tallyOf(n))
+	for _, c := range implied {
+		w.orders += c
+	}
 	w.queueLeaving(n)
 	w.admitSoon = true
 }
@@ -448,19 +441,17 @@ func (w *World) drain(n int32) {
 func (w *World) stay(n int32, cancel bool) {
 	w.nodeFlags[n] &^= nodeDraining
 	w.health[n] &^= healthBad
+	w.badNodes--
 	implied := w.impliedOf(n)
 	for _, c := range implied {
 		w.orders -= c
 	}
 	clear(implied)
 	begun := w.unqueue(n)
-	e := w.entriesOf(n)
-	for i := w.held[n] - 1; i >= 0; i-- {
-		word := e[int(i)*w.stride]
-		if i >= begun && word&marked == 0 && w.othersHealthy(e[int(i)*w.stride+1:int(i+1)*w.stride], healthBad) {
+	for _, s := range w.odd(n, healthBad, begun) {
+		if w.info[s].flags&shardPlain != 0 {
 			continue
 		}
-		s := shardAt(word)
 		if cancel {
 			w.cancelBeyond(s, w.believedOf(s))
 			w.refresh(s)

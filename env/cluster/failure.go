@@ -220,6 +220,7 @@ func (w *World) replaced(n int32) {
 	w.forget(n)
 	w.nodeFlags[n] &^= nodeDead
 	w.health[n] = healthHealthy
+	w.badNodes--
 	w.silent--
 	w.dead--
 	w.upSince[n], w.lastBeat[n] = w.now, w.now

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"mend/env"
 )
@@ -138,7 +139,7 @@ func (w *World) checkNodes() error {
 	var unreachable, declared, racks int32
 	var space int64
 	rack, zone, zoneDeclared := make([]int32, w.racks), make([]int32, w.zones), make([]int32, w.zones)
-	var silent, dead int32
+	var silent, dead, bad int32
 	for n := range int32(w.nodes) {
 		f := w.nodeFlags[n]
 		held := w.held[n]
@@ -156,6 +157,9 @@ func (w *World) checkNodes() error {
 		if f&nodeDead != 0 {
 			health |= healthDead
 			dead++
+		}
+		if health&healthBad != 0 {
+			bad++
 		}
 		if w.health[n]&^healthBarred != health {
 			return fmt.Errorf("node %d: health %b, want %b", n, w.health[n], health)
@@ -194,8 +198,8 @@ func (w *World) checkNodes() error {
 			return fmt.Errorf("node %d is up and will not be noticed", n)
 		}
 	}
-	if silent != w.silent || dead != w.dead {
-		return fmt.Errorf("%d nodes silent and %d dead, counted %d and %d", silent, dead, w.silent, w.dead)
+	if silent != w.silent || dead != w.dead || bad != w.badNodes {
+		return fmt.Errorf("%d nodes silent, %d dead and %d bad, counted %d, %d and %d", silent, dead, bad, w.silent, w.dead, w.badNodes)
 	}
 	for i := range rack {
 		if rack[i] != w.rackUnreachable[i] {
@@ -223,6 +227,7 @@ func (w *World) checkNodes() error {
 // checkEntries checks the entries of node n against the records.
 func (w *World) checkEntries(n int32) error {
 	var live, marks int32
+	tally := [impliedKinds]int32{}
 	e := w.entriesOf(n)
 	for i := 0; i < len(e); i += w.stride {
 		s := shardAt(e[i])
@@ -252,6 +257,7 @@ func (w *World) checkEntries(n int32) error {
 			}
 			continue
 		}
+		tally[w.kindOf(e[i+1:i+w.stride])]++
 		begun := false // an implied repair of it has begun
 		for _, r := range w.copiesOf(s) {
 			if r.state() == replicaLive && w.leaving(r.node()) && r.pos() < w.cursor[r.node()] {
@@ -270,6 +276,9 @@ func (w *World) checkEntries(n int32) error {
 		if len(others) > 0 {
 			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others)
 		}
+	}
+	if !slices.Equal(tally[:], w.tallyOf(n)) {
+		return fmt.Errorf("node %d: entries by kind %v, counted %v", n, tally, w.tallyOf(n))
 	}
 	if live != w.live[n] || marks != w.marks[n] {
 		return fmt.Errorf("node %d: %d live copies, %d marked entries, counted %d and %d", n, live, marks, w.live[n], w.marks[n])
@@ -398,7 +407,7 @@ func (w *World) checkShards() error {
 			return fmt.Errorf("list %d has %d shards, linked %d, counted %d", k, length[k], n, w.lists.length[k])
 		}
 		if k >= classes(w.maxWant) {
-			if n > 0 && !w.q.pending(w.timers.retry) && !w.admitSoon {
+			if n > 0 && !w.q.pending(w.timers.retry) && !w.admitSoon && w.ledger.slow+w.ledger.fast == 0 {
 				return fmt.Errorf("%d shards of queue %d wait and will not be tried again", n, k)
 			}
 			continue

@@ -177,12 +177,7 @@ func (w *World) nodeShards(n int32) nodeCounts {
 	if sum == w.live[n] {
 		return c
 	}
-	e := w.entriesOf(n)
-	for i := 0; i < len(e); i += w.stride {
-		if e[i]&marked == 0 && w.othersHealthy(e[i+1:i+w.stride], healthBad) && int32(i/w.stride) >= w.cursor[n] {
-			continue // implied
-		}
-		s := shardAt(e[i])
+	for _, s := range w.odd(n, healthBad, w.cursor[n]) {
 		if w.records[w.on(s, n)].state() != replicaLive {
 			continue
 		}

@@ -129,38 +129,50 @@ func (w *World) eligible(h *holders, n int32) bool {
 	return true
 }
 
-// place chooses source and destination of the next repair of shard s, or
-// none, none where no streams or no eligible node are found. It waits for a
-// stream in the zone that ranks first; it turns to the next one only where no
-// node of the zone can take the copy, such as where its racks are down or have
-// one each.
-func (w *World) place(s int32) (src, dst int32) {
-	var have holders
-	w.gather(s, &have)
+// place chooses source and destination of the next repair of shard s, whose
+// nodes are in have. It gives none, none where no streams or no eligible node
+// are found, and none, full where the zone that the copy should go to takes no
+// more repairs now.
+//
+// It waits for a stream in the zone that ranks first; it turns to the next one
+// only where no node of the zone can take the copy, such as where its racks are
+// down or have one each.
+func (w *World) place(s int32, have *holders) (src, dst int32) {
 	if have.counted == 0 {
 		return none, none
 	}
-	d := w.draws(s)
 	weight := w.weight(w.info[s].flags&shardFast != 0)
+	turn, rank := 0, -1
 	// A zone or region to be relative to: that of the first live copy.
 	origin := w.zoneOf(have.node[0])
-	dst = w.confined(&have, d, weight)
-	turn, rank := seed.Below(d.At(0, 0), w.zones), -1
+	var zone int
+	var d seed.Seed
+	if dst = none; w.layout.Confined() {
+		d = w.draws(s)
+		dst = w.confined(have, d, weight)
+	}
 	for try := uint64(1); try <= zoneTries && dst == none; try++ {
-		var zone int
-		if zone, rank = w.nextZone(s, &have, origin, turn, rank); zone < 0 {
+		if try == 1 && d == 0 {
+			// Nothing is drawn where the first zone is full whatever is drawn.
+			if zone, rank = w.nextZone(s, have, origin, turn, rank); !w.takes(&w.clocks[zone], weight) {
+				return none, full
+			}
+			d, rank = w.draws(s), -1
+			turn = seed.Below(d.At(0, 0), w.zones)
+		}
+		if zone, rank = w.nextZone(s, have, origin, turn, rank); zone < 0 {
 			break
 		}
 		if try == zoneTries { // any, lest those that rank first be down for long
 			zone = turn
 		}
 		if !w.takes(&w.clocks[zone], weight) {
-			break // wait for it
+			return none, full
 		}
 		busy := false
 		for t := uint64(0); t < tries && dst == none; t++ {
 			n := int32(zone*w.nodesPerZone + seed.Below(d.At(try, t), w.nodesPerZone))
-			if free := int32(w.inUsed[n]) < w.streams; (free || !busy) && w.eligible(&have, n) {
+			if free := int32(w.inUsed[n]) < w.streams; (free || !busy) && w.eligible(have, n) {
 				if busy = true; free {
 					dst = n
 				}
@@ -185,6 +197,9 @@ func (w *World) place(s int32) (src, dst int32) {
 	}
 	return src, dst
 }
+
+// full stands for a destination that is not to be had now.
+const full = int32(-3)
 
 // confined chooses the destination of a repair where the layout confines the
 // copies of a shard: a node that completes a set of the layout, or else a node
@@ -212,7 +227,8 @@ func (w *World) confined(have *holders, d seed.Seed, weight int32) int32 {
 
 // nextZone is the zone of the lowest rank above after, and its rank; −1 where
 // there is none. Zones rank by whether they are what the order wants, then by
-// the number of copies that they have, then from zone turn on.
+// the number of copies that they have, then by whether they take a repair now,
+// then from zone turn on.
 func (w *World) nextZone(s int32, have *holders, origin, turn, after int) (zone, rank int) {
 	zone, rank = -1, math.MaxInt
 	locality := w.info[s].locality
@@ -221,11 +237,14 @@ func (w *World) nextZone(s int32, have *holders, origin, turn, after int) (zone,
 		x := 0
 		for _, n := range have.node[:have.placed] {
 			if w.zoneTable[n] == int32(z) {
-				x++
+				x += 2
 			}
 		}
 		if locality != spread && !w.wanted(locality, origin, z) {
-			x += w.width + 1
+			x += 2 * (w.width + 1)
+		}
+		if !w.takes(&w.clocks[z], 1) {
+			x++
 		}
 		if x = x*w.zones + i; x > after && x < rank {
 			zone, rank = z, x
@@ -254,11 +273,11 @@ func (w *World) wanted(locality uint8, origin, z int) bool {
 
 // distance is 0 within a zone, 1 between zones of a region, 2 between regions.
 func (w *World) distance(a, b int32) int {
-	za, zb := w.zoneOf(a), w.zoneOf(b)
+	za, zb := w.zoneTable[a], w.zoneTable[b]
 	switch {
 	case za == zb:
 		return 0
-	case w.regionOfZone(za) == w.regionOfZone(zb):
+	case w.regions == 1 || w.regionOfZone(int(za)) == w.regionOfZone(int(zb)):
 		return 1
 	}
 	return 2

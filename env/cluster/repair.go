@@ -108,20 +108,27 @@ func (w *World) admit() {
 	for _, n := range w.lists.length[classes(w.maxWant):] {
 		waiting = waiting || n > 0
 	}
-	if waiting && !w.q.pending(w.timers.retry) {
-		w.q.set(w.timers.retry, w.now+retryAfter)
+	// Where any is in flight, its end brings us back.
+	if waiting && w.ledger.slow+w.ledger.fast == 0 {
+		if !w.q.pending(w.timers.retry) {
+			w.q.set(w.timers.retry, w.now+retryAfter)
+		}
+	} else {
+		w.q.cancel(w.timers.retry)
 	}
 }
 
 func (w *World) admitQueues(from, to int) {
+	var have holders
 	for k := classes(w.maxWant) + from; k < classes(w.maxWant)+to; k++ {
 		missed := 0
 		for n := w.lists.length[k]; n > 0 && missed < misses && w.open(); n-- {
 			s := w.lists.first[k]
 			w.lists.remove(s)
 			for x := &w.info[s]; x.ordered > x.active; {
-				src, dst := w.place(s)
-				if dst == none || !w.startRepair(s, src, dst) {
+				w.gather(s, &have)
+				src, dst := w.place(s, &have)
+				if dst < 0 || !w.startRepair(s, src, dst) {
 					missed++
 					w.lists.append(k, s, w.now)
 					break
@@ -132,35 +139,46 @@ func (w *World) admitQueues(from, to int) {
 	}
 }
 
-// admitImplied starts repairs of shards that leaving nodes imply.
+// admitImplied starts repairs of shards that leaving nodes imply. Where the next
+// one should go to a zone that takes no more, one of a few behind it may go first;
+// those that could not start for another reason wait in a queue of their own.
 func (w *World) admitImplied() {
+	var have holders
 	missed := 0
 	for n := w.leave.first; n != none; {
 		next := w.leave.next[n]
-		e := w.entriesOf(n)
 		implied := w.impliedOf(n)
-		for ; w.cursor[n] < w.held[n] && missed < misses && w.open(); w.cursor[n]++ {
-			i := int(w.cursor[n]) * w.stride
+		e := w.entriesOf(n)
+		for ahead := int32(0); w.cursor[n]+ahead < w.held[n] && ahead < misses && missed < misses && w.open(); {
+			at := w.cursor[n] + ahead
+			i := int(at) * w.stride
 			others := e[i+1 : i+w.stride]
-			if e[i]&marked != 0 || !w.othersHealthy(others, healthBad) {
-				continue // it has orders of its own
-			}
 			kind := w.kindOf(others)
-			if !w.impliesOrder(n, kind) {
+			if e[i]&marked != 0 || !w.othersHealthy(others, healthBad) || !w.impliesOrder(n, kind) {
+				w.swapEntries(n, e, at, w.cursor[n]) // it has orders of its own, or none
+				w.cursor[n]++
 				continue
 			}
 			s := e[i]
-			x := &w.info[s]
-			if src, dst := w.place(s); dst != none {
-				implied[kind]--
-				x.ordered, x.locality = 1, spread
-				x.flags &^= shardPlain | shardFast
-				w.startRepair(s, src, dst)
+			w.gather(s, &have)
+			src, dst := w.place(s, &have)
+			if dst == full {
+				ahead++
 				continue
 			}
-			missed++
-			w.explicit(s)
-			w.enqueue(s)
+			w.swapEntries(n, e, at, w.cursor[n])
+			w.cursor[n]++
+			if dst == none {
+				missed++
+				w.explicit(s)
+				w.enqueue(s)
+				continue
+			}
+			implied[kind]--
+			x := &w.info[s]
+			x.ordered, x.locality = 1, spread
+			x.flags &^= shardPlain | shardFast
+			w.startRepair(s, src, dst)
 		}
 		if w.cursor[n] < w.held[n] {
 			return

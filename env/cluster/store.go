@@ -92,16 +92,21 @@ type store struct {
 	live    []int32 // by node: entries of live copies
 	marks   []int32 // by node: marked entries
 	health  []uint8 // by node; one more, healthy, stands for no node
+	// tally counts the entries of a node that are not marked, by the kind of their
+	// shards were the node alone bad: [nodes*impliedKinds].
+	tally []int32
 	// implied counts, by node, the plain shards with this node alone bad, by the
 	// copies that are left and whether these are in one zone or several:
 	// [nodes*impliedKinds].
-	implied []int32
-	layout  *placement.Layout // nodes at the start
-	peers   []int32           // scratch: nodes that keep to the layout
-	apart   bool              // whether copies of a shard are never in one rack
-	wants   int               // copies at the start
-	maxWant int
-	uniform bool // whether all shards want the same number of copies
+	implied   []int32
+	badNodes  int32             // nodes with that health
+	oddShards []int32           // scratch of odd
+	layout    *placement.Layout // nodes at the start
+	peers     []int32           // scratch: nodes that keep to the layout
+	apart     bool              // whether copies of a shard are never in one rack
+	wants     int               // copies at the start
+	maxWant   int
+	uniform   bool // whether all shards want the same number of copies
 }
 
 // impliedKinds is how many kinds of implied shards there are: 0 to maxFactor−1
@@ -122,6 +127,8 @@ func (w *World) newStore() store {
 	st.marks = make([]int32, w.nodes)
 	st.health = make([]uint8, w.nodes+1)
 	st.implied = make([]int32, w.nodes*impliedKinds)
+	st.tally = make([]int32, w.nodes*impliedKinds)
+	st.oddShards = make([]int32, 0, st.capacity)
 	return st
 }
 
@@ -210,8 +217,10 @@ func (w *World) unlink(r int32) {
 	rep := w.records[r]
 	n, pos := rep.node(), rep.pos()
 	e := w.entriesOf(n)
-	if e[int(pos)*w.stride]&marked != 0 {
+	if i := int(pos) * w.stride; e[i]&marked != 0 {
 		w.marks[n]--
+	} else {
+		w.tally[int(n)*impliedKinds+w.kindOf(e[i+1:i+w.stride])]--
 	}
 	// The last entry takes its place; where repairs work their way through the
 	// entries, those behind them stay behind.
@@ -246,6 +255,21 @@ func (w *World) moveEntry(n int32, e []int32, from, to int32) {
 	w.records[r] = newReplica(n, to, w.records[r].state())
 }
 
+// swapEntries exchanges two entries of node n.
+func (w *World) swapEntries(n int32, e []int32, a, b int32) {
+	if a == b {
+		return
+	}
+	for i := range w.stride {
+		x, y := &e[int(a)*w.stride+i], &e[int(b)*w.stride+i]
+		*x, *y = *y, *x
+	}
+	for _, pos := range [2]int32{a, b} {
+		r := w.on(shardAt(e[int(pos)*w.stride]), n)
+		w.records[r] = newReplica(n, pos, w.records[r].state())
+	}
+}
+
 // setState changes the state of record r.
 func (w *World) setState(r int32, st uint8) {
 	rep := w.records[r]
@@ -264,12 +288,24 @@ func (w *World) mark(s int32) {
 		if r == 0 {
 			continue
 		}
-		e := &w.entries[(int(r.node())*w.capacity+int(r.pos()))*w.stride]
-		if *e&marked == 0 {
-			*e |= marked
-			w.marks[r.node()]++
-		}
+		w.markEntry(r)
 	}
+}
+
+// markEntry marks the entry of the copy r, if it is not yet.
+func (w *World) markEntry(r replica) {
+	n := r.node()
+	first := (int(n)*w.capacity + int(r.pos())) * w.stride
+	e := w.entries[first : first+w.stride]
+	if e[0]&marked == 0 {
+		e[0] |= marked
+		w.marks[n]++
+		w.tally[int(n)*impliedKinds+w.kindOf(e[1:])]--
+	}
+}
+
+func (w *World) isMarked(r replica) bool {
+	return w.entries[(int(r.node())*w.capacity+int(r.pos()))*w.stride]&marked != 0
 }
 
 // settle makes the explicit shard s plain if it is as it should be; else its entries are
@@ -293,10 +329,11 @@ func (w *World) settle(s int32) {
 		return
 	}
 	x.flags |= shardPlain
-	w.mark(s) // those of superseded copies stay marked
 	for _, r := range w.copiesOf(s) {
 		if r.state() == replicaLive {
 			w.writeEntry(s, r)
+		} else if r != 0 {
+			w.markEntry(r)
 		}
 	}
 }
@@ -305,8 +342,11 @@ func (w *World) settle(s int32) {
 func (w *World) writeEntry(s int32, r replica) {
 	first := (int(r.node())*w.capacity + int(r.pos())) * w.stride
 	e := w.entries[first : first+w.stride]
+	n := r.node()
 	if e[0]&marked != 0 {
-		w.marks[r.node()]--
+		w.marks[n]--
+	} else {
+		w.tally[int(n)*impliedKinds+w.kindOf(e[1:])]--
 	}
 	e[0] = s
 	k := 1
@@ -319,6 +359,7 @@ func (w *World) writeEntry(s int32, r replica) {
 	for ; k < len(e); k++ {
 		e[k] = int32(w.nodes)
 	}
+	w.tally[int(n)*impliedKinds+w.kindOf(e[1:])]++
 }
 
 // othersHealthy reports whether none of the other nodes of an entry has any of
@@ -331,16 +372,47 @@ func (w *World) othersHealthy(others []int32, bits uint8) bool {
 	return h&bits == 0
 }
 
-// oneZone is 0 where the other nodes of an entry are in one zone, 1 where they
-// are in several.
-func (w *World) severalZones(others []int32) int {
-	zone := w.zoneTable[others[0]]
-	for _, n := range others[1:] {
-		if z := w.zoneTable[n]; z != zone && n != int32(w.nodes) {
-			return 1
+// odd lists the shards of node n that are explicit, or whose other nodes have any
+// of the given health bits; and all whose entries come before the given place.
+// The rest are plain, and nothing need be known of them one by one. The list is
+// valid until the next call.
+func (w *World) odd(n int32, bits uint8, before int32) []int32 {
+	out := w.oddShards[:0]
+	e := w.entriesOf(n)
+	for i := range int(before) {
+		out = append(out, shardAt(e[i*w.stride]))
+	}
+	e = e[int(before)*w.stride:]
+	others := w.badNodes
+	if bits == healthSilent {
+		others = w.silent
+	}
+	if w.health[n]&bits != 0 {
+		others--
+	}
+	health := w.health
+	switch {
+	case others == 0 && w.marks[n] == 0:
+	case others == 0:
+		for i := 0; i < len(e); i += w.stride {
+			if e[i] < 0 {
+				out = append(out, shardAt(e[i]))
+			}
+		}
+	case w.stride == 3:
+		for i := 2; i < len(e); i += 3 {
+			if e[i-2] < 0 || (health[e[i-1]]|health[e[i]])&bits != 0 {
+				out = append(out, shardAt(e[i-2]))
+			}
+		}
+	default:
+		for i := 0; i < len(e); i += w.stride {
+			if e[i] < 0 || !w.othersHealthy(e[i+1:i+w.stride], bits) {
+				out = append(out, shardAt(e[i]))
+			}
 		}
 	}
-	return 0
+	return out
 }
 
 // explicit makes the plain shard s explicit. Where one of its nodes implied it,
@@ -416,6 +488,8 @@ func (w *World) fillStore() {
 	clear(w.marks)
 	clear(w.health)
 	clear(w.implied)
+	clear(w.tally)
+	w.badNodes = 0
 	for s := range w.info {
 		w.info[s].want = uint8(w.wants)
 	}
@@ -443,6 +517,7 @@ func (w *World) fillStore() {
 			}
 			w.held[n]++
 			w.live[n]++
+			w.tally[int(n)*impliedKinds+w.kindOf(e[1:])]++
 		}
 	}
 	w.ledger.copies = int32(w.shards * factor)
@@ -466,5 +541,7 @@ func (st *store) fields(c *state.Codec) {
 	state.Fixed(c, st.marks)
 	state.Fixed(c, st.health)
 	state.Fixed(c, st.implied)
+	state.Fixed(c, st.tally)
+	state.Value(c, &st.badNodes)
 	state.Value(c, &st.uniform)
 }

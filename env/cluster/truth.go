@@ -35,9 +35,9 @@ func (w *World) nodeUp(n int32) {
 // silence is called when the copies on node n cease to be readable, serve when
 // they are again: it is up and not declared dead.
 func (w *World) silence(n int32) {
+	w.silent++
 	w.health[n] |= healthSilent
 	w.changeReadable(n, -1)
-	w.silent++
 }
 
 func (w *World) serve(n int32) {
@@ -47,36 +47,37 @@ func (w *World) serve(n int32) {
 }
 
 // changeReadable accounts for node n's copies, which have become readable (+1)
-// or ceased to be (−1); w.silent counts the other silent nodes.
+// or ceased to be (−1).
 func (w *World) changeReadable(n int32, d int) {
-	if w.uniform && w.silent == 0 && w.marks[n] == 0 {
-		w.accountPlain(w.held[n], d)
-		return
-	}
-	alone := int32(0)
-	e := w.entriesOf(n)
-	for i := 0; i < len(e); i += w.stride {
-		s := shardAt(e[i])
-		if e[i]&marked == 0 && w.othersHealthy(e[i+1:i+w.stride], healthSilent) {
-			if w.uniform {
-				alone++
-			} else {
-				want := int(w.info[s].want)
-				w.account(s, want-(1-d)/2, want-(1+d)/2)
-			}
-			continue
-		}
+	odd := w.odd(n, healthSilent, 0)
+	for _, s := range odd {
 		if w.records[w.on(s, n)].state() == replicaLive {
 			after := w.readableOf(s)
 			w.account(s, after-d, after)
 		}
 	}
-	w.accountPlain(alone, d)
+	if w.uniform {
+		w.accountMany(int(w.commonWant), w.held[n]-int32(len(odd)), d)
+		return
+	}
+	// The others, by how many copies they want.
+	var wants [maxFactor + 1]int32
+	for kind, c := range w.tallyOf(n) {
+		wants[kind/2+1] += c
+	}
+	for _, s := range odd {
+		if r := w.records[w.on(s, n)]; r.state() == replicaLive && !w.isMarked(r) {
+			wants[w.info[s].want]--
+		}
+	}
+	for want, c := range wants {
+		w.accountMany(want, c, d)
+	}
 }
 
-// accountPlain accounts for c shards of which all copies are readable (+1), or
-// all but one (−1), since now.
-func (w *World) accountPlain(c int32, d int) {
+// accountMany accounts for c shards that want so many copies, of which all are
+// readable (+1), or all but one (−1), since now.
+func (w *World) accountMany(want int, c int32, d int) {
 	l := &w.ledger
 	if d < 0 {
 		l.short += c
@@ -84,7 +85,7 @@ func (w *World) accountPlain(c int32, d int) {
 	} else {
 		l.short -= c
 	}
-	if int(w.commonWant) == w.cfg.Data.Quorum {
+	if want == w.cfg.Data.Quorum {
 		l.unavailable -= c * int32(d)
 		l.chargedUnavailable -= c * int32(d)
 	}

@@ -20,10 +20,10 @@ type books struct {
 
 	start, at env.Time // of the first step; of the last event
 	// Since the last event.
-	copies, slow, fast, charged, unavailable int
-	repairs                                  []twin // by flow
-	lost                                     []bool
-	underSince                               []env.Time
+	copies, slow, fast, charged, unavailable, short int
+	repairs                                         []twin // by flow
+	lost                                            []bool
+	under                                           []bool
 
 	dollars       [parts]float64
 	discounted    float64 // cost above C₀, from the start of the first step
@@ -31,8 +31,8 @@ type books struct {
 	storage       float64 // cost of storage above C₀, from stepStart
 	bytes         float64
 	unavailableUS float64
-	repairSeconds float64
-	restored      int
+	shortUS       float64
+	degraded      int
 	lostCount     int
 	completed     int
 	cut           int      // repairs that ended before they were complete
@@ -53,7 +53,7 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 	w := p.w
 	b := &books{
 		w: w, fail: fail, start: w.now, at: w.now, stepStart: w.now,
-		repairs: make([]twin, len(w.flows.replica)), lost: make([]bool, w.shards), underSince: make([]env.Time, w.shards),
+		repairs: make([]twin, len(w.flows)), lost: make([]bool, w.shards), under: make([]bool, w.shards),
 	}
 	for f := range b.repairs {
 		b.repairs[f].replica = none
@@ -61,10 +61,10 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 	// What happened before the first question is no step's; it involved no
 	// orders.
 	b.dollars, b.unavailableUS = w.ledger.dollars, w.ledger.unavailableSeconds*1e6
-	b.repairSeconds, b.restored, b.lostCount = w.ledger.repairSeconds, int(w.ledger.restored), int(w.ledger.lost)
-	copy(b.underSince, w.underSince)
+	b.shortUS, b.degraded, b.lostCount = w.ledger.shortSeconds*1e6, int(w.ledger.degraded), int(w.ledger.lost)
 	for s := range b.lost {
-		b.lost[s] = w.shardFlags[s]&shardLost != 0
+		b.lost[s] = w.info[s].flags&shardLost != 0
+		b.under[s] = w.readableOf(int32(s)) < w.cfg.Data.ReplicationFactor
 	}
 	b.count()
 	p.before = func(int32) { b.advance() }
@@ -94,22 +94,22 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 func (b *books) count() {
 	w := b.w
 	b.flags = append(b.flags[:0], w.nodeFlags...)
-	b.copies, b.slow, b.fast, b.charged, b.unavailable = 0, 0, 0, 0, 0
+	b.copies, b.slow, b.fast, b.charged, b.unavailable, b.short = 0, 0, 0, 0, 0, 0
 	for s := range w.shards {
 		readable, intact := 0, 0
 		for r := s * w.width; r < (s+1)*w.width; r++ {
-			if w.repState[r] == replicaNone {
+			if w.records[r].state() == replicaNone {
 				continue
 			}
-			n := w.repNode[r]
+			n := w.records[r].node()
 			alive := w.nodeFlags[n]&nodeDead == 0
 			switch {
-			case w.repState[r] == replicaRebuilding:
+			case w.records[r].state() == replicaRebuilding:
 				b.copies++
 			case alive:
 				b.copies++
 				intact++
-				if w.repState[r] == replicaLive && !w.q.pending(w.timers.returns+n) && !w.rackDown[int(n)/w.cfg.Topology.NodesPerRack] {
+				if w.records[r].state() == replicaLive && w.nodeFlags[n]&nodeDeclared == 0 && !w.q.pending(w.timers.returns+n) && !w.rackDown[int(n)/w.cfg.Topology.NodesPerRack] {
 					readable++
 				}
 			}
@@ -125,13 +125,13 @@ func (b *books) count() {
 				b.charged++
 			}
 		}
-		switch under := b.underSince[s] != env.Never; {
-		case readable < w.cfg.Data.ReplicationFactor && !under:
-			b.underSince[s] = w.now
-		case readable >= w.cfg.Data.ReplicationFactor && under:
-			b.repairSeconds += (w.now - b.underSince[s]).Seconds()
-			b.restored++
-			b.underSince[s] = env.Never
+		if under := readable < w.cfg.Data.ReplicationFactor; under != b.under[s] {
+			if b.under[s] = under; under {
+				b.degraded++
+			}
+		}
+		if b.under[s] {
+			b.short++
 		}
 	}
 	for f := range b.repairs {
@@ -167,7 +167,7 @@ func (b *books) rates() []float64 {
 	}
 	for f := range x {
 		if x[f] > 0 {
-			share := w.cfg.Repair.ZoneMBps * x[f] / weight[b.zone(int32(f/w.cfg.Repair.StreamsPerNode))]
+			share := w.cfg.Repair.ZoneMBps * throttles[w.throttle] * x[f] / weight[b.zone(int32(f/w.cfg.Repair.StreamsPerNode))]
 			x[f] = min(w.cfg.Repair.StreamMBps*x[f], share) // MB/s are bytes/µs
 			b.fastest = max(b.fastest, x[f])
 		}
@@ -201,6 +201,7 @@ func (b *books) advance() {
 	b.discounted += rate * math.Exp(-(b.at-b.start).Hours()/tau) * integral
 	b.storage += (running[partStorage] - constant) * math.Exp(-(b.at-b.stepStart).Hours()/tau) * integral
 	b.unavailableUS += float64(b.unavailable) * us
+	b.shortUS += float64(b.short) * us
 	for f, rate := range b.rates() {
 		b.repairs[f].left -= rate * us
 	}
@@ -219,7 +220,7 @@ func (b *books) look() {
 	tolerance := 2 * max(b.fastest, 1) // what is moved in 2 µs
 	for f := range b.repairs {
 		old := &b.repairs[f]
-		now := twin{replica: w.flows.replica[f], source: w.flows.source[f], begun: w.flows.start[f], fast: w.flows.fast[f], left: size}
+		now := twin{replica: w.flows[f].replica, source: w.flows[f].source, begun: w.flows[f].start, fast: w.flows[f].fast, left: size}
 		if old.replica != none && now.replica == old.replica && now.source == old.source && now.begun == old.begun {
 			if old.left < -tolerance {
 				b.fail("time %d: repair %d goes on %g bytes after its end", w.now, f, -old.left)
@@ -228,7 +229,7 @@ func (b *books) look() {
 		}
 		dst := int32(f / w.cfg.Repair.StreamsPerNode)
 		if old.replica != none {
-			if w.repState[old.replica] == replicaLive && w.repNode[old.replica] == dst {
+			if w.records[old.replica].state() == replicaLive && w.records[old.replica].node() == dst {
 				b.completed++
 				if math.Abs(old.left) > tolerance {
 					b.fail("time %d: repair %d is complete with %g bytes left, want none within %g", w.now, f, old.left, tolerance)
@@ -266,12 +267,6 @@ func (b *books) end() {
 	for f, r := range b.repairs {
 		if r.replica != none {
 			b.traffic(r.source, int32(f/b.w.cfg.Repair.StreamsPerNode), size-max(r.left, 0))
-		}
-	}
-	for _, since := range b.underSince {
-		if since != env.Never {
-			b.repairSeconds += (b.w.now - since).Seconds()
-			b.restored++
 		}
 	}
 }
@@ -340,14 +335,14 @@ func TestAccounts(t *testing.T) {
 		for i, x := range []struct{ want, relative float64 }{
 			{total, 1e-7}, {b.dollars[0], 1e-7}, {b.dollars[1], 1e-7}, {b.dollars[2], 1e-7}, {b.dollars[3], 1e-7}, {b.dollars[4], 1e-7}, {b.dollars[5], 1e-7},
 			{float64(p.w.shards)*p.w.now.Seconds() - b.unavailableUS/1e6, 1e-9},
-			{float64(b.lostCount), 0}, {b.bytes, 1e-7}, {b.repairSeconds, 1e-9},
+			{float64(b.lostCount), 0}, {b.bytes, 1e-7}, {b.shortUS / 1e6, 1e-9},
 		} {
 			if got := m[i].Num; math.Abs(got-x.want) > x.relative*(1+math.Abs(x.want)) {
 				fail("%s: %g, want %g", metrics[i].Name, got, x.want)
 			}
 		}
-		if got := m[10].Den; got != float64(b.restored) {
-			fail("%g shards restored, want %d", got, b.restored)
+		if got := m[10].Den; got != float64(b.degraded) {
+			fail("%g times short of copies, want %d", got, b.degraded)
 		}
 		if got, want := sum, -b.discounted/c.Reward.ScaleUSD; math.Abs(got-want) > 1e-5*(scale+1e-3) {
 			fail("the discounted return is %g, want %g", got, want)

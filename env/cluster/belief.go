@@ -1,48 +1,176 @@
 package cluster
 
-// found is called when node n is heard again, with its data. What it holds
-// counts again; repairs that this makes needless are cancelled, and copies
-// beyond those wanted dropped.
-func (w *World) found(n int32) {
-	w.forget(n)
-	wants := uint8(w.wants)
-	for r := w.head[n]; r != none; {
-		next := w.repNext[r]
-		s := r / int32(w.width)
-		if w.repState[r] == replicaRebuilding {
-			r = next
+import "mend/env"
+
+// loseCopies is called when the controller has lost node n, which is flagged as
+// unreachable: its copies no longer count.
+func (w *World) loseCopies(n int32) {
+	// Repairs that began while it answered for less than a heartbeat.
+	w.abortFlowsOf(n)
+	if w.nodeFlags[n]&nodeDraining != 0 {
+		w.stay(n, false)
+	}
+	for _, s := range w.odd(n, healthBad, 0) {
+		r := w.on(s, n)
+		if w.records[r].state() != replicaLive {
 			continue
 		}
-		if w.repState[r] == replicaWrittenOff {
-			if w.believed[s] >= wants {
-				w.drop(r)
-				r = next
-				continue
-			}
-			w.repState[r] = replicaLive
-			w.setReadable(s, +1)
+		if w.info[s].flags&shardPlain != 0 {
+			w.explicit(s)
 		}
-		w.setBelieved(s, +1)
-		for w.ordered[s] > 0 && w.believed[s]+w.ordered[s] > wants {
-			w.cancelOrder(s)
-		}
-		if w.believed[s] > wants {
-			w.drop(w.surplus(s, r)) // never next: no node holds a shard twice
-		}
+		// Not an implied shard of n, though its entry may be one of those that
+		// stay unmarked.
+		w.markEntry(w.records[r])
+		b := w.believedOf(s)
+		w.level(s, b+1, b)
 		w.refresh(s)
-		r = next
 	}
-	w.admit()
+	w.health[n] |= healthBad
+	w.badNodes++
+	implied := w.impliedOf(n)
+	copy(implied, w.tallyOf(n))
+	for kind, c := range implied {
+		w.levelImplied(kind, c)
+		w.countClass(kind, c)
+	}
 }
 
-// surplus chooses which copy of shard s to drop when r has come back: one that
-// shares its rack with another, else one in the zone that has most, r itself
-// among equals. (Two copies come to share a rack where a node returns after
-// its copy was made anew beside it.)
+// impliedOf are the counts of the shards that node n implies, by kind.
+func (w *World) impliedOf(n int32) []int32 {
+	return w.implied[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
+}
+
+// tallyOf are the counts of node n's entries that are not marked, by kind.
+func (w *World) tallyOf(n int32) []int32 {
+	return w.tally[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
+}
+
+// kindOf is the kind of a plain shard of whose nodes all but these are bad.
+func (w *World) kindOf(others []int32) int {
+	if len(others) == 0 || others[0] == int32(w.nodes) {
+		return 0
+	}
+	kind := 2
+	zone := w.zoneTable[others[0]]
+	several := 0
+	for _, n := range others[1:] {
+		if n == int32(w.nodes) {
+			break
+		}
+		kind += 2
+		if w.zoneTable[n] != zone {
+			several = 1
+		}
+	}
+	return kind + several
+}
+
+// findCopies is called when the controller has found node n again, with its
+// data; its flags were f. What it holds counts again; repairs that this makes
+// needless are cancelled, and copies beyond those wanted dropped.
+func (w *World) findCopies(n int32, f uint16) {
+	declared := f&nodeDeclared != 0
+	implied := w.impliedOf(n)
+	sum := int32(0)
+	for kind, c := range implied {
+		sum += c
+		w.levelImplied(kind, -c)
+		if !declared {
+			w.countClass(kind, -c)
+		} else if kind >= 2 {
+			w.orders -= c
+		}
+	}
+	clear(implied)
+	w.health[n] &^= healthBad
+	w.badNodes--
+	begun := int32(0) // entries of which the repair has been begun
+	if declared {
+		begun = w.unqueue(n)
+		if w.up(n) {
+			w.serve(n)
+		}
+	}
+	if sum == w.held[n] {
+		return
+	}
+	for _, s := range w.odd(n, healthBad, begun) {
+		r := w.on(s, n)
+		want := int(w.info[s].want)
+		switch w.records[r].state() {
+		case replicaLive:
+			if w.info[s].flags&shardPlain != 0 {
+				continue // was implied
+			}
+		case replicaStale:
+			if w.believedOf(s) >= want {
+				w.drop(r)
+				continue
+			}
+			if w.info[s].flags&shardPlain != 0 {
+				w.explicit(s)
+			}
+			w.setState(r, replicaLive)
+			if w.health[n]&healthSilent == 0 {
+				readable := w.readableOf(s)
+				w.account(s, readable-1, readable)
+			}
+		}
+		b := w.believedOf(s)
+		w.level(s, b-1, b)
+		w.cancelBeyond(s, b)
+		if b > want {
+			w.drop(w.surplus(s, r))
+		}
+		w.refresh(s)
+		w.settle(s)
+	}
+	w.admitSoon = true
+}
+
+// cancelBeyond takes back orders of shard s, which has b believed live copies,
+// that would give it more copies than it wants.
+func (w *World) cancelBeyond(s int32, b int) {
+	for w.info[s].ordered > 0 && b+int(w.info[s].ordered) > int(w.info[s].want) {
+		w.cancelOrder(s)
+	}
+}
+
+// voidCopies erases all that node n held, which is unreachable and whose machine
+// has been replaced. Shards of which thereby the last record goes are put on
+// w.gone.
+func (w *World) voidCopies(n int32) {
+	w.gone = w.gone[:0]
+	w.unqueue(n)
+	e := w.entriesOf(n)
+	for i := w.held[n] - 1; i >= 0; i-- {
+		s := shardAt(e[int(i)*w.stride])
+		if w.info[s].flags&shardPlain != 0 && w.records[w.on(s, n)].state() == replicaLive {
+			w.explicit(s)
+		}
+		r := w.on(s, n)
+		live := w.records[r].state() == replicaLive
+		w.unlink(r)
+		if !live {
+			continue
+		}
+		w.mark(s)
+		w.refresh(s)
+		if w.info[s].flags&shardLost != 0 {
+			w.gone = append(w.gone, s)
+		}
+	}
+}
+
+// surplus chooses which copy of shard s to drop when r has come to be one too
+// many: one on a node that is to be emptied, else one that shares its rack with
+// another, else one in the zone that has most, r itself among equals. (Two
+// copies come to share a rack where a node returns after its copy was made anew
+// beside it.)
 func (w *World) surplus(s, r int32) int32 {
 	best, most := r, w.crowding(s, r)
 	for q := s * int32(w.width); q < (s+1)*int32(w.width); q++ {
-		if w.counts(q) {
+		if w.counts(w.records[q]) {
 			if c := w.crowding(s, q); c > most {
 				best, most = q, c
 			}
@@ -53,49 +181,65 @@ func (w *World) surplus(s, r int32) int32 {
 
 // crowding is large where the copy r of shard s adds little to its spread.
 func (w *World) crowding(s, r int32) int {
-	c := w.copiesIn(s, w.zoneOf(w.repNode[r]))
+	n := w.records[r].node()
+	c := w.copiesIn(s, w.zoneOf(n))
+	if w.nodeFlags[n]&nodeDraining != 0 {
+		c += w.width * w.width
+	}
 	for q := s * int32(w.width); q < (s+1)*int32(w.width); q++ {
-		if q != r && w.counts(q) && w.rackOf(w.repNode[q]) == w.rackOf(w.repNode[r]) {
+		if q != r && w.counts(w.records[q]) && w.rackOf(w.records[q].node()) == w.rackOf(n) {
 			c += w.width
 		}
 	}
 	return c
 }
 
-// counts reports whether replica r is a believed live copy.
-func (w *World) counts(r int32) bool {
-	return w.repState[r] == replicaLive && w.nodeFlags[w.repNode[r]]&nodeUnreachable == 0
-}
-
 // copiesIn is the number of copies of shard s in a zone that are believed live
 // or being made.
 func (w *World) copiesIn(s int32, zone int) int {
 	c := 0
-	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-		if (w.counts(r) || w.repState[r] == replicaRebuilding) && w.zoneOf(w.repNode[r]) == zone {
+	for _, r := range w.copiesOf(s) {
+		if (w.counts(r) || r.state() == replicaRebuilding) && w.zoneOf(r.node()) == zone {
 			c++
 		}
 	}
 	return c
 }
 
-// setBelieved changes the number of believed live copies of shard s by d.
-func (w *World) setBelieved(s int32, d int8) {
-	w.levels[w.believed[s]]--
-	w.believed[s] = uint8(int8(w.believed[s]) + d)
-	w.levels[w.believed[s]]++
+// level keeps count of the shards that are short of believed live copies, as
+// that number of shard s changes.
+func (w *World) level(s int32, before, after int) {
+	want := int(w.info[s].want)
+	w.countLevel(want, before, -1)
+	w.countLevel(want, after, +1)
+}
+
+func (w *World) countLevel(want, copies int, c int32) {
+	if copies < want {
+		w.short += c
+	}
+	if copies == 0 {
+		w.noCopy += c
+	} else if copies == 1 && want > 1 {
+		w.oneCopy += c
+	}
+}
+
+// levelImplied counts c implied shards of a kind, which lack one copy.
+func (w *World) levelImplied(kind int, c int32) {
+	w.countLevel(kind/2+1, kind/2, c)
 }
 
 // A class of shards at risk, by what the controller believes of them: the
 // number of live copies, whether these are in several zones, and whether a
 // missing copy is on a node that may yet return.
 type class struct {
-	copies  int // 1 to wants−1
+	copies  int // 1 to maxWant−1
 	zones   int // 1, or 2 for more
 	awaited bool
 }
 
-func classes(wants int) int { return 4 * (wants - 1) }
+func classes(maxWant int) int { return 4 * (maxWant - 1) }
 
 // index numbers the classes, those of fewest copies first.
 func (k class) index() int8 {
@@ -110,40 +254,75 @@ func classAt(index int32) class {
 	return class{copies: int(index/4) + 1, zones: int(index/2%2) + 1, awaited: index%2 == 1}
 }
 
-// classOf is the index of the class of shard s, or −1: it has all its copies,
-// or none that could be copied, or a repair ordered.
+// countClass counts c implied shards of a kind in their class: those of which a
+// copy is awaited. A class that gains shards is asked about soon.
+func (w *World) countClass(kind int, c int32) {
+	if c == 0 || kind < 2 {
+		return
+	}
+	k := class{copies: kind / 2, zones: 1 + kind%2, awaited: true}.index()
+	w.classImplied[k] += c
+	if c > 0 {
+		w.askSoon(k)
+	} else {
+		w.askNoMore(k)
+	}
+}
+
+// classSize is how many shards are in class k.
+func (w *World) classSize(k int32) int32 { return w.lists.length[k] + w.classImplied[k] }
+
+// askSoon has class k asked about soon.
+func (w *World) askSoon(k int8) {
+	soon := w.now + simulated(w.cfg.Monitor.RiskDelay)
+	if id := w.timers.askRisk + int32(k); w.q.at[id] > soon {
+		w.q.set(id, soon)
+	}
+}
+
+// askNoMore ends questions about class k if it is empty.
+func (w *World) askNoMore(k int8) {
+	if w.classSize(int32(k)) == 0 {
+		w.q.cancel(w.timers.askRisk + int32(k))
+	}
+}
+
+// classOf is the index of the class of the explicit shard s, or −1: it has all
+// its copies, or none that could be copied, or a repair ordered.
 func (w *World) classOf(s int32) int8 {
-	b := w.believed[s]
-	if b == 0 || int(b) >= w.wants || w.ordered[s] > 0 {
+	b := w.believedOf(s)
+	if b == 0 || b >= int(w.info[s].want) || w.info[s].ordered > 0 {
 		return -1
 	}
-	k := class{copies: int(b), zones: 1}
+	k := class{copies: b, zones: 1}
 	zone := -1
-	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-		switch {
-		case w.repState[r] != replicaLive:
-		case w.nodeFlags[w.repNode[r]]&nodeUnreachable != 0:
-			k.awaited = true
+	for _, r := range w.copiesOf(s) {
+		if r.state() != replicaLive {
+			continue
+		}
+		switch f := w.nodeFlags[r.node()]; {
+		case f&nodeUnreachable != 0:
+			k.awaited = k.awaited || f&nodeDeclared == 0
 		case zone < 0:
-			zone = w.zoneOf(w.repNode[r])
-		case w.zoneOf(w.repNode[r]) != zone:
+			zone = w.zoneOf(r.node())
+		case w.zoneOf(r.node()) != zone:
 			k.zones = 2
 		}
 	}
 	return k.index()
 }
 
-// refresh moves shard s to the class that it now belongs to, or, where it
-// waits for repair, into or out of the queues. A class that gains a shard is
-// asked about soon.
+// refresh moves the explicit shard s to the class that it now belongs to, or,
+// where it waits for repair, into or out of the queues.
 func (w *World) refresh(s int32) {
 	w.enqueue(s)
-	old, risks := w.lists.in[s], int8(classes(w.wants))
+	old, risks := w.lists.links[s].in, int8(classes(w.maxWant))
 	if old >= risks {
-		if w.believed[s] == 0 {
-			w.lists.remove(s)
+		if w.believedOf(s) > 0 {
+			return
 		}
-		return
+		w.lists.remove(s)
+		old = -1
 	}
 	k := w.classOf(s)
 	if k == old {
@@ -151,40 +330,189 @@ func (w *World) refresh(s int32) {
 	}
 	if old >= 0 {
 		w.lists.remove(s)
-		if w.lists.length[old] == 0 {
-			w.q.cancel(w.timers.askRisk + int32(old))
-		}
+		w.askNoMore(old)
 	}
 	if k >= 0 {
 		w.lists.append(int(k), s, w.now)
-		soon := w.now + simulated(w.cfg.Monitor.RiskDelay)
-		if id := w.timers.askRisk + int32(k); w.q.at[id] > soon {
-			w.q.set(id, soon)
+		w.askSoon(k)
+	}
+}
+
+// repairClass orders all copies that the shards of class k lack.
+func (w *World) repairClass(k int32, fast bool, locality uint8) {
+	if w.classImplied[k] > 0 {
+		kind := 2*classAt(k).copies + classAt(k).zones - 1
+		for n := w.lost.first; n != none; n = w.lost.next[n] {
+			if w.leaving(n) || w.impliedOf(n)[kind] == 0 {
+				continue
+			}
+			e := w.entriesOf(n)
+			for i := 0; i < len(e); i += w.stride {
+				others := e[i+1 : i+w.stride]
+				if e[i]&marked != 0 || !w.othersHealthy(others, healthBad) || w.kindOf(others) != kind {
+					continue
+				}
+				s := e[i]
+				w.explicit(s)
+				w.order(s, int(w.info[s].want)-w.believedOf(s), fast, locality)
+			}
+		}
+	}
+	for w.lists.length[k] > 0 {
+		s := w.lists.first[k]
+		w.order(s, int(w.info[s].want)-w.believedOf(s), fast, locality)
+	}
+	w.admitSoon = true
+}
+
+// declareCopies orders the repair of what node n holds, which was declared dead.
+func (w *World) declareCopies(n int32) {
+	if w.up(n) { // back already, and not heard yet
+		w.silence(n)
+	}
+	implied := w.impliedOf(n)
+	sum := int32(0)
+	for kind, c := range implied {
+		sum += c
+		w.countClass(kind, -c)
+		if kind >= 2 {
+			w.orders += c
+		}
+	}
+	w.queueLeaving(n)
+	if sum == w.held[n] {
+		return
+	}
+	for _, s := range w.odd(n, healthBad, 0) {
+		if w.records[w.on(s, n)].state() == replicaLive {
+			w.orderMissing(s)
+			w.refresh(s)
 		}
 	}
 }
 
-// declare writes off what node n holds and orders as many slow repairs of each
-// shard as it then lacks.
-func (w *World) declare(n int32) {
-	w.charge(partActions, w.cfg.Prices.Declare)
-	w.nodeFlags[n] |= nodeDeclared
-	w.declared++
-	w.zoneDeclared[w.zoneOf(n)]++
-	w.domains.count(n, 0, -1)
-	up := w.up(n)
-	for r := w.head[n]; r != none; r = w.repNext[r] {
-		if w.repState[r] != replicaLive {
-			continue
-		}
-		s := r / int32(w.width)
-		w.repState[r] = replicaWrittenOff
-		if up { // back already, and not heard yet
-			w.setReadable(s, -1)
-		}
-		if b := int(w.believed[s]); b > 0 && b+int(w.ordered[s]) < w.wants {
-			w.order(s, w.wants-b-int(w.ordered[s]), false, spread)
+// orderMissing orders slow repairs of all copies that the explicit shard s lacks
+// on nodes that stay, if there is one to read.
+func (w *World) orderMissing(s int32) {
+	staying, readable := 0, 0
+	for _, r := range w.copiesOf(s) {
+		if w.counts(r) {
+			readable++
+			if w.nodeFlags[r.node()]&nodeDraining == 0 {
+				staying++
+			}
 		}
 	}
-	w.admit()
+	x := &w.info[s]
+	if missing := int(x.want) - staying - int(x.ordered); readable > 0 && missing > 0 {
+		w.order(s, missing, false, spread)
+	}
+}
+
+// drain begins to move what node n holds, which is reachable, to other nodes.
+// It serves until all is moved.
+func (w *World) drain(n int32) {
+	w.nodeFlags[n] |= nodeDraining
+	for _, s := range w.odd(n, healthBad, 0) {
+		r := w.on(s, n)
+		if w.records[r].state() != replicaLive {
+			continue
+		}
+		if w.info[s].flags&shardPlain != 0 {
+			w.explicit(s)
+		}
+		w.markEntry(w.records[r])
+		w.orderMissing(s)
+		w.refresh(s)
+	}
+	w.health[n] |= healthBad
+	w.badNodes++
+	implied := w.impliedOf(n)
+	copy(implied, w.tallyOf(n))
+	for _, c := range implied {
+		w.orders += c
+	}
+	w.queueLeaving(n)
+	w.admitSoon = true
+}
+
+// stay ends the draining of node n, which keeps what it still holds; cancel
+// takes back the orders that this makes needless.
+func (w *World) stay(n int32, cancel bool) {
+	w.nodeFlags[n] &^= nodeDraining
+	w.health[n] &^= healthBad
+	w.badNodes--
+	implied := w.impliedOf(n)
+	for _, c := range implied {
+		w.orders -= c
+	}
+	clear(implied)
+	begun := w.unqueue(n)
+	for _, s := range w.odd(n, healthBad, begun) {
+		if w.info[s].flags&shardPlain != 0 {
+			continue
+		}
+		if cancel {
+			w.cancelBeyond(s, w.believedOf(s))
+			w.refresh(s)
+		}
+		w.settle(s)
+	}
+}
+
+// setWant changes how many copies of shard s are wanted; more are ordered, and
+// those that are too many dropped.
+func (w *World) setWant(s int32, want int) {
+	x := &w.info[s]
+	if x.flags&shardPlain != 0 {
+		w.explicit(s)
+	}
+	w.wantCount[x.want]--
+	w.wantCount[want]++
+	w.commonWant = int32(want)
+	w.uniform = w.wantCount[want] == int32(w.shards)
+	b, readable := w.believedOf(s), w.readableOf(s)
+	w.countLevel(int(x.want), b, -1)
+	if readable < int(x.want) {
+		w.ledger.short--
+	}
+	x.want = uint8(want)
+	w.countLevel(want, b, +1)
+	if readable < want {
+		w.ledger.short++
+		w.ledger.degraded++
+	}
+	w.cancelBeyond(s, b)
+	for ; b > want; b-- {
+		last := none
+		for j, r := range w.copiesOf(s) {
+			if w.counts(r) {
+				last = s*int32(w.width) + int32(j)
+			}
+		}
+		w.drop(w.surplus(s, last))
+	}
+	w.refresh(s)
+	w.settle(s)
+}
+
+// since is when node n was lost, for the age of the shards that it implies.
+func (w *World) riskSince(k int32) env.Time {
+	since := env.Never
+	if s := w.lists.first[k]; s != none {
+		since = w.lists.links[s].since
+	}
+	if w.classImplied[k] == 0 {
+		return since
+	}
+	kind := 2*classAt(k).copies + classAt(k).zones - 1
+	for n := w.lost.first; n != none; n = w.lost.next[n] {
+		if w.lostAt[n] >= since {
+			break
+		}
+		if !w.leaving(n) && w.impliedOf(n)[kind] > 0 {
+			return w.lostAt[n]
+		}
+	}
+	return since
 }

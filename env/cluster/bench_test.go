@@ -14,7 +14,7 @@ func BenchmarkDecisions(b *testing.B) {
 	for _, shards := range []int{20, 100} {
 		b.Run(fmt.Sprintf("nodes=100/shards_per_node=%d", shards), func(b *testing.B) {
 			c := rackBursts()
-			c.Data.ShardsPerNode, c.Data.ShardGB = shards, c.Data.ShardGB*20/float64(shards)
+			c.Data.ShardsPerNode, c.Data.NodeGB = shards, c.Data.NodeGB*float64(shards)/20
 			p := newPlayer(newTest(b, c))
 			policy := baselinePolicy(b, "hdfs", p.w)
 			episode := seed.Seed(0)

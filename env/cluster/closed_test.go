@@ -93,7 +93,7 @@ func TestAvailability(t *testing.T) {
 		{"3 of 5", 5, 3, 0.5, 0.2, 0.05},
 	} {
 		c := still()
-		c.Data = Data{ShardsPerNode: 4, ShardGB: 200, ReplicationFactor: x.factor, Quorum: x.quorum, NodeGB: 20_000}
+		c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 4, x.factor, x.quorum
 		median := 30 * time.Minute
 		mean := median.Hours() * math.Exp(x.sigma*x.sigma/2)
 		mttf := time.Duration(mean / x.rho * float64(time.Hour))
@@ -117,7 +117,7 @@ func TestAvailability(t *testing.T) {
 func lossy(factor int, perHour, repair float64) Config {
 	c := still()
 	c.Topology.RacksPerZone = 40
-	c.Data = Data{ShardsPerNode: 1, ShardGB: repair * 3600 * 50 / 1000, ReplicationFactor: factor, Quorum: 1}
+	c.Data.ShardsPerNode, c.Data.ShardGB, c.Data.ReplicationFactor, c.Data.Quorum = 1, repair*3600*50/1000, factor, 1
 	c.Data.NodeGB = 100 * c.Data.ShardGB
 	c.Failures.PermanentMTTF = time.Duration(float64(time.Hour) / perHour)
 	c.Failures.Replacement = time.Minute

@@ -9,6 +9,7 @@ import (
 
 	"mend/env"
 	"mend/env/guard"
+	"mend/env/placement"
 	"mend/env/seed"
 	"mend/env/trace"
 )
@@ -49,23 +50,9 @@ const (
 	nodeRestarted   // a restart was tried since it became unreachable
 	nodeFailedOver  // its primaries were moved away since then
 	nodeSuspect     // an alarm on it stands
-	nodeCordoned    // receives no new copies while the alarm stands
-	nodeDraining    // hands its copies over while the alarm stands
+	nodeCordoned    // is given no new copies while the alarm stands
+	nodeDraining    // its copies are being moved elsewhere, while the alarm stands
 	nodeRebooted    // was restarted because of the alarm
-)
-
-// States of a replica record.
-const (
-	replicaNone       uint8 = iota
-	replicaLive             // holds the shard, unless its node is dead
-	replicaWrittenOff       // its node was declared dead; counts again if it returns
-	replicaRebuilding       // being written by a repair
-)
-
-// Flags of a shard.
-const (
-	shardLost uint8 = 1 << iota // truth: no intact copy is left
-	shardFast                   // its ordered repairs are fast
 )
 
 // World is one replicated store. It implements env.Env and env.Measured.
@@ -76,9 +63,9 @@ type World struct {
 	script *script // replayed node outages; nil where they are drawn
 
 	// Sizes.
-	nodes, racks, zones, regions         int
-	nodesPerRack, nodesPerZone           int
-	zonesPerRegion, shards, width, wants int
+	nodes, racks, zones, regions int
+	nodesPerRack, nodesPerZone   int
+	zonesPerRegion, shards       int
 
 	// Constants in the units of the event loop.
 	horizon                 env.Time
@@ -111,18 +98,20 @@ type World struct {
 	ledger ledger
 
 	// Nodes.
-	nodeFlags  []uint16
-	planned    []env.Time // until when a restart or exchange that was ordered excuses its silence
-	lastBeat   []env.Time // while down or unreachable: when it was last heard
-	upSince    []env.Time // truth, while up
-	slow       []float32  // truth: how many times its peers' latency it has, 1 for a healthy one
-	asked      []uint16   // decisions about it alone since it became unreachable
-	flaps      []float64  // times it became unreachable, decaying over a week
-	flapsAt    []env.Time
-	head       []int32 // first replica record
-	held       []int32 // replica records
-	streamsOut []int32 // [nodes*streams] repairs it feeds, or none
-	ordinal    [processes][]uint32
+	nodeFlags []uint16
+	planned   []env.Time // until when a restart or exchange that was ordered excuses its silence
+	lastBeat  []env.Time // while down or unreachable: when it was last heard
+	upSince   []env.Time // truth, while up
+	slow      []float32  // truth: how many times its peers' latency it has, 1 for a healthy one
+	asked     []uint16   // decisions about it alone since it became unreachable
+	flaps     []float64  // times it became unreachable, decaying over a week
+	flapsAt   []env.Time
+	cursor    []int32    // where it is leaving: entries of which the repair was begun or ordered apart
+	inUsed    []uint8    // streams that receive repairs
+	outUsed   []uint8    // streams that feed repairs
+	firstOut  []int32    // first repair that it feeds
+	lostAt    []env.Time // when it became unreachable
+	ordinal   [processes][]uint32
 
 	// Racks and zones.
 	rackDown     []bool
@@ -132,35 +121,36 @@ type World struct {
 	telemetry    telemetry
 	suspicions   suspicions
 	review       review
-	throttle     int8 // index of throttles: the share of the zones' bandwidth that repairs may use
+	zoneTable    []int32 // by node; one more for no node
+	rackTable    []int32
 
-	// Shards: truth first, then belief and orders.
-	readable   []uint8    // live copies on nodes that are up
-	intact     []uint8    // copies that still exist
-	shardFlags []uint8    //
-	underSince []env.Time // since when readable < wants; env.Never if not
-	believed   []uint8    // live copies on nodes believed reachable
-	ordered    []uint8    // repairs ordered and not completed
-	active     []uint8    // of these, in flight
-	locality   []uint8    // where its ordered repairs shall go
-	placements []uint16   // placements drawn so far
-	lists      lists      // classes at risk, then queues of repairs
+	store                             // shards and their copies
+	lists        lists                // classes at risk, then queues of repairs
+	classImplied []int32              // by class: implied shards, besides those of its list
+	lost         chain                // unreachable nodes, first lost first
+	leave        chain                // leaving nodes with implied repairs that are not begun
+	wantCount    [maxFactor + 1]int32 // shards by copies wanted
+	commonWant   int32                // what all want where uniform
+	gone         []int32              // scratch of voidCopies
+	silent, dead int32                // nodes with that health
+	flows        []flow
+	streams      int32 // per node
+	throttle     int8  // level
+	admitSoon    bool  // whether waiting repairs are to be tried
+	unsettled    bool  // whether a clock's timer is to be set again
 
-	// Replica records, [shards*width].
-	repNode          []int32
-	repState         []uint8
-	repNext, repPrev []int32
-	flows            flows
-	levels           [maxFactor + 2]int32 // shards by believed copies; wants+1 in passing
-	unreachable      int32
-	declared         int32
-	racksUnreachable int32
-	reachableSpace   int64 // free copies on reachable nodes, less orders
-	orders           int32 // repairs ordered and not completed
-	losses10m        float64
-	losses1h         float64
-	lossesAt         env.Time
-	perm             []int32 // scratch
+	// Of shards, by believed live copies: fewer than wanted; one, where more are
+	// wanted; none.
+	short, oneCopy, noCopy int32
+	unreachable            int32
+	declared               int32
+	racksUnreachable       int32
+	reachableSpace         int64 // free copies on reachable nodes, less orders
+	orders                 int32 // repairs ordered and not completed
+	losses10m              float64
+	losses1h               float64
+	lossesAt               env.Time
+	perm                   []int32 // scratch
 }
 
 // New returns the world that cfg defines, under the given id.
@@ -180,8 +170,7 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 		nodesPerRack: t.NodesPerRack, nodesPerZone: t.NodesPerRack * t.RacksPerZone,
 		zonesPerRegion: t.ZonesPerRegion,
 		shards:         t.Nodes() * cfg.Data.ShardsPerNode,
-		width:          cfg.Data.ReplicationFactor + spare,
-		wants:          cfg.Data.ReplicationFactor,
+		streams:        int32(cfg.Repair.StreamsPerNode),
 
 		horizon:   simulated(cfg.Horizon),
 		heartbeat: simulated(cfg.Monitor.Heartbeat), timeout: simulated(cfg.Monitor.Timeout),
@@ -195,7 +184,7 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 		streamRate:              cfg.Repair.StreamMBps * 1e6,
 		zoneRate:                cfg.Repair.ZoneMBps * 1e6,
 	}
-	w.timers = newTimerIDs(w.nodes, w.racks, w.zones, w.regions, classes(w.wants))
+	w.timers = newTimerIDs(w.nodes, w.racks, w.zones, w.regions, classes(cfg.Data.maxFactor()))
 	w.domains = newDomains(w)
 	w.telemetry = newTelemetry(w)
 	w.suspicions = newSuspicions(w.nodes)
@@ -215,6 +204,16 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 		return nil, err
 	}
 	w.allocate()
+	// The layout belongs to the world, as its topology does: episodes differ in
+	// what happens to it.
+	w.layout, err = placement.New(cfg.Data.Placement, t.placed(), w.shards, w.wants, w.capacity, seed.Seed(0).Child("layout", 0))
+	if err != nil {
+		return nil, fmt.Errorf("cluster: data.placement: %w", err)
+	}
+	if w.layout.Confined() {
+		w.peers = make([]int32, 0, 2*cfg.Data.Placement.ScatterWidth+w.wants)
+	}
+	w.apart = cfg.Data.Placement.Kind != placement.Random
 	return w, nil
 }
 
@@ -236,8 +235,7 @@ func digest(cfg Config, sc *script) string {
 }
 
 func (w *World) allocate() {
-	n, s, r := w.nodes, w.shards, w.shards*w.width
-	streams := w.cfg.Repair.StreamsPerNode
+	n := w.nodes
 	w.q = newQueue(int(w.timers.count))
 	w.legal = make([]bool, len(actions))
 	w.nodeFlags = make([]uint16, n)
@@ -248,33 +246,29 @@ func (w *World) allocate() {
 	w.asked = make([]uint16, n)
 	w.flaps = make([]float64, n)
 	w.flapsAt = make([]env.Time, n)
-	w.head = make([]int32, n)
-	w.held = make([]int32, n)
-	w.streamsOut = make([]int32, n*streams)
+	w.cursor = make([]int32, n)
+	w.inUsed = make([]uint8, n)
+	w.outUsed = make([]uint8, n)
+	w.firstOut = make([]int32, n)
+	w.lostAt = make([]env.Time, n)
 	for p := range w.ordinal {
 		w.ordinal[p] = make([]uint32, process(p).slots(w))
 	}
 	w.rackDown = make([]bool, w.racks)
 	w.zoneDeclared = make([]int32, w.zones)
 	w.clocks = make([]zoneClock, w.zones)
-	for z := range w.clocks {
-		w.clocks[z].heap = make([]int32, 0, w.nodesPerZone*streams)
+	w.zoneTable = make([]int32, n+1)
+	w.rackTable = make([]int32, n+1)
+	for i := range int32(n) {
+		w.zoneTable[i], w.rackTable[i] = int32(w.zoneOf(i)), int32(w.rackOf(i))
 	}
-	w.readable = make([]uint8, s)
-	w.intact = make([]uint8, s)
-	w.shardFlags = make([]uint8, s)
-	w.underSince = make([]env.Time, s)
-	w.believed = make([]uint8, s)
-	w.ordered = make([]uint8, s)
-	w.active = make([]uint8, s)
-	w.locality = make([]uint8, s)
-	w.placements = make([]uint16, s)
-	w.lists = newLists(classes(w.wants)+queues, s)
-	w.repNode = make([]int32, r)
-	w.repState = make([]uint8, r)
-	w.repNext = make([]int32, r)
-	w.repPrev = make([]int32, r)
-	w.flows = newFlows(n * streams)
+	w.zoneTable[n], w.rackTable[n] = none, none
+	w.store = w.newStore()
+	w.lists = newLists(classes(w.maxWant)+queues, w.shards)
+	w.classImplied = make([]int32, classes(w.maxWant))
+	w.lost, w.leave = newChain(n), newChain(n)
+	w.gone = make([]int32, 0, w.capacity)
+	w.flows = make([]flow, n*int(w.streams))
 	w.perm = make([]int32, w.nodesPerRack)
 	if w.script != nil {
 		w.recorded = make([][]trace.Outage, n)
@@ -313,8 +307,7 @@ func (w *World) begin(s seed.Seed) {
 	w.now, w.offered = 0, 0
 	w.q.clear()
 	w.seed(s)
-	// No shard has a copy yet.
-	w.ledger = ledger{unavailable: int32(w.shards), chargedUnavailable: int32(w.shards)}
+	w.ledger = ledger{}
 
 	clear(w.nodeFlags)
 	clear(w.planned)
@@ -324,9 +317,11 @@ func (w *World) begin(s seed.Seed) {
 	clear(w.asked)
 	clear(w.flaps)
 	clear(w.flapsAt)
-	fill(w.head, none)
-	clear(w.held)
-	fill(w.streamsOut, none)
+	clear(w.cursor)
+	clear(w.inUsed)
+	clear(w.outUsed)
+	fill(w.firstOut, none)
+	clear(w.lostAt)
 	for p := range w.ordinal {
 		clear(w.ordinal[p])
 	}
@@ -339,34 +334,19 @@ func (w *World) begin(s seed.Seed) {
 	w.telemetry.reset(s)
 	w.suspicions.reset()
 	w.review = review{}
-	w.throttle = int8(len(throttles) - 1)
-	clear(w.readable)
-	clear(w.intact)
-	clear(w.shardFlags)
-	fill(w.underSince, env.Never)
-	clear(w.believed)
-	clear(w.ordered)
-	clear(w.active)
-	clear(w.locality)
-	clear(w.placements)
 	w.lists.reset()
-	fill(w.repNode, none)
-	clear(w.repState)
-	fill(w.repNext, none)
-	fill(w.repPrev, none)
-	w.flows.reset()
-	w.levels = [maxFactor + 2]int32{}
-	w.levels[0] = int32(w.shards)
+	clear(w.classImplied)
+	w.lost.reset()
+	w.leave.reset()
+	w.silent, w.dead = 0, 0
+	fill(w.flows, flow{replica: none, source: none, next: none, prev: none, nextOut: none, prevOut: none})
+	w.throttle = int8(len(throttles) - 1)
+	w.admitSoon, w.unsettled = false, false
 	w.unreachable, w.declared, w.racksUnreachable = 0, 0, 0
 	w.reachableSpace, w.orders = int64(w.nodes)*int64(w.nodeCopies), 0
 	w.losses10m, w.losses1h, w.lossesAt = 0, 0, 0
 
-	for s := range int32(w.shards) {
-		if w.create(s); int(w.believed[s]) < w.wants { // nodes are full
-			w.underSince[s] = 0
-			w.refresh(s)
-		}
-	}
+	w.fillStore()
 	w.q.set(w.timers.horizon, w.horizon)
 	w.firstFailures()
 	w.firstAlarms()
@@ -420,6 +400,7 @@ func (w *World) fire(id int32) bool {
 	if w.handle(id) {
 		return true
 	}
+	w.settleRepairs()
 	w.noticeRegime()
 	return false
 }
@@ -452,7 +433,7 @@ func (w *World) handle(id int32) bool {
 	case id < t.retry:
 		w.repaired(int(id - t.repair))
 	case id < t.burstEnd:
-		w.admit()
+		w.admitSoon = true
 	case id < t.askNode:
 		// The burst is over: noticeRegime sees it.
 	case id < t.askDomain:

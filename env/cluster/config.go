@@ -7,6 +7,7 @@ import (
 
 	"mend/configs/field"
 	"mend/env"
+	"mend/env/placement"
 )
 
 // Config defines a world. Every default names its source in [DefaultConfig].
@@ -40,18 +41,30 @@ func (t Topology) Zones() int { return t.Regions * t.ZonesPerRegion }
 func (t Topology) Racks() int { return t.Zones() * t.RacksPerZone }
 func (t Topology) Nodes() int { return t.Racks() * t.NodesPerRack }
 
+func (t Topology) placed() placement.Topology {
+	return placement.Topology{Zones: t.Zones(), RacksPerZone: t.RacksPerZone, NodesPerRack: t.NodesPerRack}
+}
+
 // Data is what the cluster stores.
 type Data struct {
 	ShardsPerNode     int     `yaml:"shards_per_node" json:"shards_per_node"`       // shards / nodes
 	ShardGB           float64 `yaml:"shard_gb" json:"shard_gb"`                     // size of one copy, 10^9 bytes
 	ReplicationFactor int     `yaml:"replication_factor" json:"replication_factor"` // copies wanted
+	MaxFactor         int     `yaml:"max_factor" json:"max_factor"`                 // copies that may come to be wanted of a shard; 0: never more
 	Quorum            int     `yaml:"quorum" json:"quorum"`                         // readable copies that a shard needs to be available
 	NodeGB            float64 `yaml:"node_gb" json:"node_gb"`                       // capacity of a node
+	// Placement says which nodes hold a shard at the start, and are preferred for
+	// its repairs.
+	Placement placement.Config `yaml:"placement" json:"placement"`
 }
 
-// copiesPerNode is how many copies a node has space for.
+// maxFactor is the largest number of copies that may ever be wanted.
+func (d Data) maxFactor() int { return max(d.MaxFactor, d.ReplicationFactor) }
+
+// copiesPerNode is how many copies a node has space for; what is beyond four times
+// its part is never needed, and not simulated.
 func (d Data) copiesPerNode() int32 {
-	return int32(min(d.NodeGB/d.ShardGB+1e-9, 1<<30))
+	return int32(min(d.NodeGB/d.ShardGB+1e-9, float64(4*d.ShardsPerNode*d.maxFactor()+64)))
 }
 
 // Outages is a process that makes its subject unreachable for a while: gaps
@@ -167,7 +180,8 @@ const days = 24 * time.Hour
 func DefaultConfig() Config {
 	return Config{
 		Topology: Topology{Regions: 1, ZonesPerRegion: 2, RacksPerZone: 5, NodesPerRack: 10},
-		Data:     Data{ShardsPerNode: 20, ShardGB: 200, ReplicationFactor: 3, Quorum: 2, NodeGB: 20_000},
+		Data: Data{ShardsPerNode: 20, ShardGB: 200, ReplicationFactor: 3, Quorum: 2, NodeGB: 20_000,
+			Placement: placement.DefaultConfig()},
 		Failures: Failures{
 			// Once in 30 days; P(> 15 min) = 9.9 %.
 			Transient: Outages{MTTF: 30 * days, Median: 3 * time.Minute, Sigma: 1.25},
@@ -232,15 +246,18 @@ func (c Config) Validate() error {
 	e.Want(d.ShardsPerNode >= 1 && d.ShardsPerNode <= 10_000, "data.shards_per_node", d.ShardsPerNode, "1 to 10000")
 	e.Want(d.ShardGB >= 1e-6 && d.ShardGB <= 1e6, "data.shard_gb", d.ShardGB, "1e-6 to 1e6")
 	e.Want(d.ReplicationFactor >= 1 && d.ReplicationFactor <= maxFactor, "data.replication_factor", d.ReplicationFactor, fmt.Sprintf("1 to %d", maxFactor))
+	e.Want(d.MaxFactor == 0 || d.MaxFactor >= d.ReplicationFactor && d.MaxFactor <= maxFactor, "data.max_factor", d.MaxFactor,
+		fmt.Sprintf("data.replication_factor to %d, or 0", maxFactor))
 	e.Want(d.Quorum >= 1 && d.Quorum <= d.ReplicationFactor, "data.quorum", d.Quorum, "1 to data.replication_factor")
 	e.Want(positive(d.NodeGB), "data.node_gb", d.NodeGB, "a size > 0")
 	if len(e) == 0 {
-		e.Want(t.Racks() >= d.ReplicationFactor, "topology", fmt.Sprintf("%d racks", t.Racks()),
-			fmt.Sprintf("at least data.replication_factor, %d: no two copies share a rack", d.ReplicationFactor))
 		e.Want(float64(t.Nodes())*float64(d.ShardsPerNode) <= 100_000_000, "data.shards_per_node", d.ShardsPerNode, "at most 100000000 shards in all")
 		copies := math.Ceil(float64(d.ShardsPerNode*d.ReplicationFactor) / 0.9)
 		e.Want(float64(d.copiesPerNode()) >= copies, "data.node_gb", d.NodeGB,
 			fmt.Sprintf("at least %g, %.0f shards, for copies to fill no more than 90 %%", copies*d.ShardGB, copies))
+		if len(e) == 0 {
+			e.Under("data.placement", d.Placement.Check(t.placed(), t.Nodes()*d.ShardsPerNode, d.ReplicationFactor, int(d.copiesPerNode())))
+		}
 	}
 	f := c.Failures
 	outages := func(path string, o Outages) {

@@ -66,6 +66,7 @@ func (w *World) act(a Action) {
 	case ClusterReview:
 		w.actReview(a)
 	}
+	w.settleRepairs()
 	w.noticeRegime()
 }
 
@@ -95,12 +96,17 @@ func (w *World) actClass(a Action, k int32) {
 		w.q.set(w.timers.askRisk+k, w.now+w.pause(a))
 		return
 	}
-	locality := sameZone + uint8(a-RepairSlowSameZone)%3
-	for w.lists.length[k] > 0 {
-		s := w.lists.first[k]
-		w.order(s, w.wants-int(w.believed[s]), a >= RepairFastSameZone, locality)
-	}
-	w.admit()
+	w.repairClass(k, a >= RepairFastSameZone, sameZone+uint8(a-RepairSlowSameZone)%3)
+}
+
+// declare gives node n up and orders the repair of what it held.
+func (w *World) declare(n int32) {
+	w.charge(partActions, w.cfg.Prices.Declare)
+	w.nodeFlags[n] |= nodeDeclared
+	w.declared++
+	w.zoneDeclared[w.zoneOf(n)]++
+	w.domains.count(n, 0, -1)
+	w.declareCopies(n)
 }
 
 // restart restarts node n. It ends the outages that a restart cures; others,

@@ -168,10 +168,10 @@ func (w *World) nextMember(n, end int32) int32 {
 	return none
 }
 
-// gather is how long a first question about a node waits for others to be lost
+// gatherTime is how long a first question about a node waits for others to be lost
 // with it: nodes that vanish in the same instant are noticed within one
 // heartbeat interval.
-func (w *World) gather() env.Time {
+func (w *World) gatherTime() env.Time {
 	if w.cfg.Domains.Share == 0 {
 		return 0
 	}
@@ -238,7 +238,7 @@ func (w *World) closeDomain(k int32) {
 	w.q.cancel(w.timers.askDomain + k)
 	first, end := d.span(k)
 	for n := w.nextMember(first, end); n != none; n = w.nextMember(n+1, end) {
-		w.q.set(w.timers.askNode+n, w.now+w.gather())
+		w.q.set(w.timers.askNode+n, w.now+w.gatherTime())
 	}
 }
 

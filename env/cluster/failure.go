@@ -205,10 +205,7 @@ func (w *World) die(n int32, f seed.Seed) {
 	if wasUp {
 		w.nodeDown(n)
 	}
-	for r := w.head[n]; r != none; r = w.repNext[r] {
-		w.ledger.copies--
-		w.destroyed(r / int32(w.width))
-	}
+	w.destroyCopies(n)
 	delay := env.FromHours(w.cfg.Failures.Replacement.Hours() * seed.Exponential(f.At(drawReplacement, 0)))
 	w.q.set(w.timers.replace+n, w.now+max(delay, w.timeout+w.heartbeat))
 }
@@ -222,20 +219,23 @@ func (w *World) replaced(n int32) {
 		return
 	}
 	w.q.cancel(w.timers.monitor + n)
+	if w.nodeFlags[n]&nodeUnreachable == 0 {
+		w.lose(n)
+	}
+	w.voidCopies(n)
 	w.forget(n)
 	w.nodeFlags[n] &^= nodeDead
+	w.health[n] = healthHealthy
+	w.badNodes--
+	w.silent--
+	w.dead--
 	w.newMachine(n)
 	w.foretold(n)
 	w.upSince[n], w.lastBeat[n] = w.now, w.now
-	for r := w.head[n]; r != none; {
-		next := w.repNext[r] // what renew puts on n comes before r
-		s := r / int32(w.width)
-		w.unlink(r)
+	for _, s := range w.gone {
 		w.renew(s)
-		w.refresh(s)
-		r = next
 	}
-	w.admit()
+	w.admitSoon = true
 }
 
 // strikeRack cuts a rack off; some of its nodes may not survive.

@@ -87,7 +87,7 @@ var features = [featureCount]env.Feature{
 	fFreeSpace:              {Name: "free_space", Unit: "share of reachable capacity, less orders", Offset: 0.5, Scale: 0.5},
 	fOpenDomains:            {Name: "open_domains", Unit: "ln(1+domains) asked about in place of their nodes", Scale: 1},
 	fSuspects:               {Name: "suspects", Unit: "ln(1+nodes) under an alarm", Scale: 1},
-	fCordonedNodes:          {Name: "cordoned_nodes", Unit: "ln(1+nodes) cordoned or draining", Scale: 1},
+	fCordonedNodes:          {Name: "cordoned_nodes", Unit: "ln(1+nodes) cordoned, as those that drain are", Scale: 1},
 	fThrottle:               {Name: "repair_throttle", Unit: "share of the repair bandwidth that may be used", Offset: 1, Scale: 0.5},
 	fNodeUnreachable:        {Name: "is_node_unreachable", Unit: "0 or 1", Scale: 1},
 	fDomainUnreachable:      {Name: "is_domain_unreachable", Unit: "0 or 1", Scale: 1},

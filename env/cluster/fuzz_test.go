@@ -14,7 +14,7 @@ import (
 func FuzzRestoreState(f *testing.F) {
 	c := small()
 	c.Topology = Topology{Regions: 1, ZonesPerRegion: 1, RacksPerZone: 2, NodesPerRack: 1}
-	c.Data = Data{ShardsPerNode: 1, ShardGB: 200, ReplicationFactor: 2, Quorum: 1, NodeGB: 4000}
+	c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum, c.Data.NodeGB = 1, 2, 1, 4000
 	c.Repair.StreamsPerNode = 1
 	drawn := newTest(f, c)
 	replayed := newTestTrace(f, c, recorded(2, 60*env.Day, rand.New(rand.NewPCG(1, 1))))

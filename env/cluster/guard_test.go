@@ -108,17 +108,10 @@ func TestFreeSpaceFeature(t *testing.T) {
 			}
 			nodes++
 			space += int(w.nodeCopies)
-			for r := w.head[n]; r != none; r = w.repNext[r] {
-				if w.repState[r] == replicaRebuilding {
-					rebuilding++
-				} else {
-					space--
-				}
-			}
+			rebuilding += int(w.inUsed[n])
+			space -= int(w.held[n]) - int(w.inUsed[n])
 		}
-		for s := range w.ordered {
-			space -= int(w.ordered[s])
-		}
+		space -= int(w.orders)
 		if nodes > 0 {
 			if want, got := float64(space)/float64(nodes*int(w.nodeCopies)), p.raw(fFreeSpace); math.Abs(got-want) > 1e-6 {
 				t.Fatalf("time %d: free space %g, want %g, with %d repairs in flight", w.now, got, want, rebuilding)

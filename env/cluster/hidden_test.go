@@ -86,9 +86,9 @@ var hidden = []struct {
 		return true
 	}},
 	{name: "a node that reads or writes repairs has just gone down", change: func(w *World, rng *rand.Rand) bool {
-		for f, r := range w.flows.replica {
-			if r != none {
-				w.strike(w.flows.source[f], env.Hour, false)
+		for _, f := range w.flows {
+			if f.replica != none {
+				w.strike(f.source, env.Hour, false)
 				return true
 			}
 		}
@@ -112,15 +112,15 @@ var hidden = []struct {
 	}},
 	{name: "a shard has just lost its last copy", change: func(w *World, rng *rand.Rand) bool {
 		s := int32(rng.IntN(w.shards))
-		if w.intact[s] == 0 {
+		if w.intactOf(s) == 0 {
 			return false
 		}
 		for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-			if st := w.repState[r]; st == replicaLive || st == replicaWrittenOff {
-				w.die(w.repNode[r], seed.Seed(rng.Uint64()))
+			if st := w.records[r].state(); st == replicaLive || st == replicaStale {
+				w.die(w.records[r].node(), seed.Seed(rng.Uint64()))
 			}
 		}
-		return w.shardFlags[s]&shardLost != 0
+		return w.info[s].flags&shardLost != 0
 	}},
 	{name: "the next failures come at other times", change: func(w *World, rng *rand.Rand) bool {
 		for p := range processes {
@@ -201,33 +201,40 @@ var hidden = []struct {
 		changed := false
 		for zone := range w.clocks {
 			z := w.advance(zone)
-			for _, f := range z.heap {
+			if f := w.headOf(z); f != none {
 				changed = true
-				z.v = max(z.v, (w.flows.start[f]+w.flows.end[z.heap[0]])/2)
+				z.v = max(z.v, (w.flows[f].start+w.flows[f].end)/2)
 			}
 			w.schedule(zone)
 		}
 		return changed
 	}},
 	{name: "all of the truth at once", garbage: true, change: func(w *World, rng *rand.Rand) bool {
-		garble(rng, w.readable, w.intact, w.active, w.locality)
-		garble(rng, w.placements)
-		garble(rng, w.underSince, w.upSince, w.telemetry.changed)
+		garble(rng, w.upSince, w.telemetry.changed)
 		garble(rng, w.telemetry.mistakes, w.telemetry.disturbed)
 		w.telemetry.seed(seed.Seed(rng.Uint64()))
 		for i := range w.slow {
 			w.slow[i] = rng.Float32()
 		}
-		garble(rng, w.flows.start, w.flows.end)
-		garble(rng, w.flows.replica, w.flows.source, w.flows.place, w.streamsOut)
+		garble(rng, w.inUsed, w.outUsed)
+		garble(rng, w.firstOut)
+		for f := range w.flows {
+			w.flows[f] = flow{replica: int32(rng.Uint32()), source: int32(rng.Uint32()), start: rng.Float64(), end: rng.Float64()}
+		}
+		for s := range w.info {
+			x := &w.info[s]
+			x.flags = x.flags&shardPlain | uint8(rng.IntN(4)) // shardLost, shardFast
+			x.active, x.locality, x.placements = uint8(rng.Uint32()), uint8(rng.Uint32()), uint16(rng.Uint32())
+		}
+		for n := range w.health {
+			w.health[n] ^= uint8(rng.IntN(4)) << 1 // healthSilent, healthDead
+		}
+		w.silent, w.dead = int32(rng.Uint32()), int32(rng.Uint32())
 		for i := range w.nodeFlags {
 			w.nodeFlags[i] ^= uint16(rng.IntN(4)) // nodeDead, nodeCurable
 			if w.nodeFlags[i]&nodeUnreachable == 0 {
 				w.lastBeat[i] = env.Time(rng.Int64())
 			}
-		}
-		for i := range w.shardFlags {
-			w.shardFlags[i] = uint8(rng.Uint32())
 		}
 		for i := range w.rackDown {
 			w.rackDown[i] = rng.IntN(2) == 0

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"mend/env"
 )
@@ -41,23 +42,37 @@ func (w *World) CheckInvariants() error {
 // checkRanges makes sure that every index is one, so that what follows can use
 // them.
 func (w *World) checkRanges() error {
+	for n := range int32(w.nodes) {
+		if w.held[n] < 0 || int(w.held[n]) > w.capacity || w.cursor[n] < 0 || w.cursor[n] > w.held[n] {
+			return fmt.Errorf("node %d holds %d copies, %d of them dealt with, of at most %d", n, w.held[n], w.cursor[n], w.capacity)
+		}
+		e := w.entriesOf(n)
+		for i := range e {
+			limit := w.nodes + 1
+			if i%w.stride == 0 {
+				limit = w.shards
+			}
+			if v := e[i]; i%w.stride == 0 && int(shardAt(v)) >= limit || i%w.stride != 0 && e[i-i%w.stride]&marked == 0 && (v < 0 || int(v) >= limit) {
+				return fmt.Errorf("node %d: word %d of its entries is %d, want less than %d", n, i, v, limit)
+			}
+		}
+	}
+	for r, rep := range w.records {
+		if rep == 0 {
+			continue
+		}
+		if n := rep.node(); rep.state() == replicaNone || n < 0 || int(n) >= w.nodes || rep.pos() >= w.held[n] {
+			return fmt.Errorf("record %d is at place %d of node %d in state %d", r, rep.pos(), n, rep.state())
+		}
+	}
 	for _, x := range []struct {
 		what    string
 		indexes []int32
 		n       int
 	}{
-		{"node's first record", w.head, len(w.repNode)},
-		{"stream's repair", w.streamsOut, len(w.flows.replica)},
 		{"first shard of a list", w.lists.first, w.shards},
 		{"last shard of a list", w.lists.last, w.shards},
-		{"next shard", w.lists.next, w.shards},
-		{"previous shard", w.lists.prev, w.shards},
-		{"record's node", w.repNode, w.nodes},
-		{"next record", w.repNext, len(w.repNode)},
-		{"previous record", w.repPrev, len(w.repNode)},
-		{"repair's record", w.flows.replica, len(w.repNode)},
-		{"repair's source", w.flows.source, w.nodes},
-		{"repair's place", w.flows.place, len(w.flows.replica)},
+		{"node's first repair", w.firstOut, len(w.flows)},
 	} {
 		for i, v := range x.indexes {
 			if v < none || int(v) >= x.n {
@@ -65,25 +80,49 @@ func (w *World) checkRanges() error {
 			}
 		}
 	}
-	for s, k := range w.lists.in {
-		if k < -1 || int(k) >= len(w.lists.length) {
-			return fmt.Errorf("shard %d is in list %d of %d", s, k, len(w.lists.length))
+	for s, l := range w.lists.links {
+		if l.in < -1 || int(l.in) >= len(w.lists.length) || l.next < none || int(l.next) >= w.shards || l.prev < none || int(l.prev) >= w.shards {
+			return fmt.Errorf("shard %d is in list %d of %d, between %d and %d", s, l.in, len(w.lists.length), l.prev, l.next)
+		}
+		if x := w.info[s]; x.want < 1 || int(x.want) > w.maxWant || x.active > x.ordered || x.locality > otherRegion {
+			return fmt.Errorf("shard %d wants %d copies, %d ordered, %d in flight, to %d", s, x.want, x.ordered, x.active, x.locality)
 		}
 	}
-	for r, st := range w.repState {
-		if st > replicaRebuilding || st != replicaNone && w.repNode[r] == none {
-			return fmt.Errorf("record %d has state %d on node %d", r, st, w.repNode[r])
-		}
-	}
-	for zone := range w.clocks {
-		z := &w.clocks[zone]
-		if len(z.heap) > w.nodesPerZone*w.cfg.Repair.StreamsPerNode {
-			return fmt.Errorf("zone %d has %d repairs", zone, len(z.heap))
-		}
-		for _, f := range z.heap {
-			if f < 0 || int(f) >= len(w.flows.replica) || w.flows.replica[f] == none {
-				return fmt.Errorf("zone %d has a repair %d", zone, f)
+	for id, f := range w.flows {
+		for _, x := range []struct {
+			v int32
+			n int
+		}{{f.replica, len(w.records)}, {f.source, w.nodes}, {f.next, len(w.flows)}, {f.prev, len(w.flows)}, {f.nextOut, len(w.flows)}, {f.prevOut, len(w.flows)}} {
+			if x.v < none || int(x.v) >= x.n {
+				return fmt.Errorf("repair %d: index %d, want -1 to %d", id, x.v, x.n-1)
 			}
+		}
+	}
+	for zone, z := range w.clocks {
+		for _, v := range append(z.first[:], z.last[:]...) {
+			if v < none || int(v) >= len(w.flows) {
+				return fmt.Errorf("zone %d has a repair %d", zone, v)
+			}
+		}
+	}
+	if w.throttle < 0 || int(w.throttle) >= len(throttles) {
+		return fmt.Errorf("throttle level %d", w.throttle)
+	}
+	for what, l := range map[string]*chain{"lost": &w.lost, "leaving": &w.leave} {
+		seen := 0
+		for n, before := l.first, none; n != none; before, n = n, l.next[n] {
+			if n < 0 || int(n) >= w.nodes || l.prev[n] != before || seen > w.nodes {
+				return fmt.Errorf("the chain of %s nodes is broken at %d", what, n)
+			}
+			seen++
+		}
+		for n := range int32(w.nodes) {
+			if l.has(n) {
+				seen--
+			}
+		}
+		if seen != 0 {
+			return fmt.Errorf("%d nodes more in the chain of %s nodes than are marked so", seen, what)
 		}
 	}
 	return nil
@@ -115,7 +154,7 @@ func (w *World) subjects(k Kind) int {
 	case DomainUnreachable:
 		return len(w.domains.members)
 	case ShardsAtRisk:
-		return classes(w.wants)
+		return classes(w.maxWant)
 	case ShardLoad:
 		return 0
 	}
@@ -126,26 +165,36 @@ func (w *World) checkNodes() error {
 	var unreachable, declared, racks int32
 	var space int64
 	zoneDeclared := make([]int32, w.zones)
-	records := 0
+	var silent, dead, bad int32
 	for n := range int32(w.nodes) {
 		f := w.nodeFlags[n]
-		held := int32(0)
-		previous := none
-		for r := w.head[n]; r != none; r = w.repNext[r] {
-			if r < 0 || int(r) >= len(w.repNode) || w.repNode[r] != n || w.repPrev[r] != previous || w.repState[r] == replicaNone {
-				return fmt.Errorf("node %d: record %d is broken", n, r)
-			}
-			if held++; int(held) > len(w.repNode) {
-				return fmt.Errorf("node %d: its records form a ring", n)
-			}
-			if w.repState[r] == replicaRebuilding && (!w.up(n) || f&nodeUnreachable != 0) {
-				return fmt.Errorf("node %d is down or unreachable and receives a repair", n)
-			}
-			previous = r
+		held := w.held[n]
+		if err := w.checkEntries(n); err != nil {
+			return err
 		}
-		records += int(held)
-		if held != w.held[n] || held > w.nodeCopies {
-			return fmt.Errorf("node %d holds %d records, counted %d, space for %d", n, held, w.held[n], w.nodeCopies)
+		health := healthHealthy
+		if f&(nodeUnreachable|nodeDraining) != 0 {
+			health |= healthBad
+		}
+		if !w.up(n) || f&nodeDeclared != 0 {
+			health |= healthSilent
+			silent++
+		}
+		if f&nodeDead != 0 {
+			health |= healthDead
+			dead++
+		}
+		if health&healthBad != 0 {
+			bad++
+		}
+		if w.health[n]&^healthBarred != health {
+			return fmt.Errorf("node %d: health %b, want %b", n, w.health[n], health)
+		}
+		if lost := f&nodeUnreachable != 0; lost != w.lost.has(n) || lost && w.lost.next[n] != none && w.lostAt[w.lost.next[n]] < w.lostAt[n] {
+			return fmt.Errorf("node %d is unreachable: %v, and misplaced among the lost", n, lost)
+		}
+		if w.leaving(n) && w.cursor[n] < held && !w.leave.has(n) || !w.leaving(n) && (w.leave.has(n) || w.cursor[n] != 0) {
+			return fmt.Errorf("node %d is leaving: %v, waits for repairs: %v, %d of %d dealt with", n, w.leaving(n), w.leave.has(n), w.cursor[n], held)
 		}
 		if f&nodeUnreachable != 0 {
 			unreachable++
@@ -173,16 +222,8 @@ func (w *World) checkNodes() error {
 			return fmt.Errorf("node %d is up and will not be noticed", n)
 		}
 	}
-	for r, st := range w.repState {
-		if st != replicaNone {
-			records--
-		}
-		if (st == replicaNone) != (w.repNode[r] == none) {
-			return fmt.Errorf("record %d has state %d and node %d", r, st, w.repNode[r])
-		}
-	}
-	if records != 0 {
-		return fmt.Errorf("%d records more on nodes than there are", records)
+	if silent != w.silent || dead != w.dead || bad != w.badNodes {
+		return fmt.Errorf("%d nodes silent, %d dead and %d bad, counted %d, %d and %d", silent, dead, bad, w.silent, w.dead, w.badNodes)
 	}
 	for i := range w.racks {
 		if int(w.domains.unreachable[i]) == w.nodesPerRack {
@@ -204,136 +245,242 @@ func (w *World) checkNodes() error {
 	return nil
 }
 
+// checkEntries checks the entries of node n against the records.
+func (w *World) checkEntries(n int32) error {
+	var live, marks int32
+	tally := [impliedKinds]int32{}
+	e := w.entriesOf(n)
+	for i := 0; i < len(e); i += w.stride {
+		s := shardAt(e[i])
+		var rep replica
+		others := map[int32]bool{}
+		for _, r := range w.copiesOf(s) {
+			switch {
+			case r != 0 && r.node() == n:
+				rep = r
+			case r.state() == replicaLive:
+				others[r.node()] = true
+			}
+		}
+		if rep == 0 || int(rep.pos()) != i/w.stride {
+			return fmt.Errorf("node %d: entry %d is of shard %d, whose record is at %d", n, i/w.stride, s, rep.pos())
+		}
+		if rep.state() == replicaLive {
+			live++
+		}
+		if rep.state() == replicaRebuilding && (!w.up(n) || w.nodeFlags[n]&nodeUnreachable != 0) {
+			return fmt.Errorf("node %d is down or unreachable and receives a repair", n)
+		}
+		if e[i]&marked != 0 {
+			marks++
+			if w.info[s].flags&shardPlain != 0 && rep.state() == replicaLive {
+				return fmt.Errorf("node %d: the entry of the plain shard %d is marked", n, s)
+			}
+			continue
+		}
+		tally[w.kindOf(e[i+1:i+w.stride])]++
+		begun := false // an implied repair of it has begun
+		for _, r := range w.copiesOf(s) {
+			if r.state() == replicaLive && w.leaving(r.node()) && r.pos() < w.cursor[r.node()] {
+				begun = true
+			}
+		}
+		if w.info[s].flags&shardPlain == 0 && !begun || rep.state() != replicaLive {
+			return fmt.Errorf("node %d: the entry of shard %d, flags %b, state %d, is not marked", n, s, w.info[s].flags, rep.state())
+		}
+		for _, m := range e[i+1 : i+w.stride] {
+			if m != int32(w.nodes) && !others[m] {
+				return fmt.Errorf("node %d: the entry of shard %d names node %d", n, s, m)
+			}
+			delete(others, m)
+		}
+		if len(others) > 0 {
+			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others)
+		}
+	}
+	if !slices.Equal(tally[:], w.tallyOf(n)) {
+		return fmt.Errorf("node %d: entries by kind %v, counted %v", n, tally, w.tallyOf(n))
+	}
+	if live != w.live[n] || marks != w.marks[n] {
+		return fmt.Errorf("node %d: %d live copies, %d marked entries, counted %d and %d", n, live, marks, w.live[n], w.marks[n])
+	}
+	return nil
+}
+
 func (w *World) checkShards() error {
-	var levels [maxFactor + 2]int32
-	var copies, unavailable, charged, orders int32
+	var copies, unavailable, charged, orders, short, believedShort, one, no int32
+	var wants [maxFactor + 1]int32
+	implied := make([]int32, len(w.implied))
+	classImplied := make([]int32, len(w.classImplied))
 	length := make([]int32, len(w.lists.length))
 	for s := range int32(w.shards) {
-		var readable, intact, believed, active uint8
-		for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-			st, n := w.repState[r], w.repNode[r]
-			if st == replicaNone {
+		x := &w.info[s]
+		want := int(x.want)
+		wants[want]++
+		readable, intact, believed := w.readableOf(s), w.intactOf(s), w.believedOf(s)
+		var active uint8
+		live, bad := 0, none
+		seen := map[int32]bool{}
+		several := false
+		for _, r := range w.copiesOf(s) {
+			if r == 0 {
 				continue
 			}
-			dead := w.nodeFlags[n]&nodeDead != 0
-			if st == replicaRebuilding {
+			if seen[r.node()] {
+				return fmt.Errorf("shard %d has two records on node %d", s, r.node())
+			}
+			seen[r.node()] = true
+			switch r.state() {
+			case replicaRebuilding:
 				active++
 				copies++
-			} else if !dead {
-				intact++
-				copies++
-			}
-			if st == replicaLive && w.up(n) {
-				readable++
-			}
-			if w.counts(r) {
-				believed++
-			}
-			for q := s * int32(w.width); q < r; q++ {
-				if w.repNode[q] == n {
-					return fmt.Errorf("shard %d has two records on node %d", s, n)
+			case replicaLive:
+				live++
+				if w.health[r.node()]&healthBad != 0 {
+					several = bad != none
+					bad = r.node()
 				}
 			}
 		}
-		if readable != w.readable[s] || intact != w.intact[s] || believed != w.believed[s] || active != w.active[s] {
-			return fmt.Errorf("shard %d: readable %d, intact %d, believed %d, in flight %d; counted %d, %d, %d, %d",
-				s, readable, intact, believed, active, w.readable[s], w.intact[s], w.believed[s], w.active[s])
+		copies += int32(intact)
+		if active != x.active {
+			return fmt.Errorf("shard %d: %d repairs in flight, counted %d", s, active, x.active)
 		}
-		if w.ordered[s] < active || int(believed) > w.wants {
-			return fmt.Errorf("shard %d: %d ordered, %d in flight, %d believed live", s, w.ordered[s], active, believed)
+		in := w.lists.links[s].in
+		if in >= 0 {
+			length[in]++
 		}
-		lost := w.shardFlags[s]&shardLost != 0
-		if lost != (intact == 0) {
-			return fmt.Errorf("shard %d is lost: %v, intact copies: %d", s, lost, intact)
+		lost := x.flags&shardLost != 0
+		if lost != (intact == 0 && len(seen) > 0) && !(intact == 0 && len(seen) == 0) {
+			return fmt.Errorf("shard %d: %d intact copies, lost: %v", s, intact, lost)
 		}
-		if (int(readable) < w.wants) != (w.underSince[s] != env.Never) {
-			return fmt.Errorf("shard %d: %d readable, short of copies since %d", s, readable, w.underSince[s])
+		if readable < want {
+			short++
 		}
-		if int(readable) < w.cfg.Data.Quorum {
+		if readable < w.cfg.Data.Quorum {
 			unavailable++
 			if !lost {
 				charged++
 			}
 		}
-		levels[believed]++
-		orders += int32(w.ordered[s])
-		in := w.lists.in[s]
-		if in >= 0 {
-			length[in]++
+		if believed < want {
+			believedShort++
 		}
-		waiting := w.ordered[s] > active && believed > 0
-		if queued := int(in) >= classes(w.wants); waiting != queued {
-			return fmt.Errorf("shard %d: %d ordered, %d in flight, in list %d", s, w.ordered[s], active, in)
+		switch {
+		case believed == 0:
+			no++
+		case believed == 1 && want > 1:
+			one++
 		}
-		if want := w.classOf(s); !waiting && in != want {
-			return fmt.Errorf("shard %d is in class %d, want %d", s, in, want)
+		orders += int32(x.ordered)
+		if x.flags&shardPlain != 0 {
+			if live != want || active != 0 || x.ordered != 0 || in >= 0 || several {
+				return fmt.Errorf("shard %d is plain with %d live copies, %d ordered, in list %d, on several bad nodes: %v", s, live, x.ordered, in, several)
+			}
+			if bad == none {
+				continue
+			}
+			kind := w.impliedKind(s, bad)
+			implied[int(bad)*impliedKinds+kind]++
+			switch {
+			case !w.leaving(bad):
+				if kind >= 2 {
+					classImplied[class{copies: kind / 2, zones: 1 + kind%2, awaited: true}.index()]++
+				}
+			case w.impliesOrder(bad, kind):
+				orders++
+			}
+			continue
+		}
+		waiting := x.ordered > x.active && believed > 0
+		if queued := int(in) >= classes(w.maxWant); waiting != queued {
+			return fmt.Errorf("shard %d: %d ordered, %d in flight, in list %d", s, x.ordered, active, in)
+		}
+		if k := w.classOf(s); !waiting && in != k {
+			return fmt.Errorf("shard %d is in class %d, want %d", s, in, k)
 		}
 	}
 	l := &w.ledger
-	if levels != w.levels || copies != l.copies || unavailable != l.unavailable || charged != l.chargedUnavailable || orders != w.orders {
-		return fmt.Errorf("levels %v, copies %d, unavailable %d, charged %d, orders %d; counted %v, %d, %d, %d, %d",
-			levels, copies, unavailable, charged, orders, w.levels, l.copies, l.unavailable, l.chargedUnavailable, w.orders)
+	if copies != l.copies || unavailable != l.unavailable || charged != l.chargedUnavailable || short != l.short {
+		return fmt.Errorf("copies %d, unavailable %d, charged %d, short %d; counted %d, %d, %d, %d",
+			copies, unavailable, charged, short, l.copies, l.unavailable, l.chargedUnavailable, l.short)
+	}
+	if orders != w.orders || believedShort != w.short || one != w.oneCopy || no != w.noCopy {
+		return fmt.Errorf("orders %d, short %d, of one copy %d, of none %d; counted %d, %d, %d, %d",
+			orders, believedShort, one, no, w.orders, w.short, w.oneCopy, w.noCopy)
+	}
+	if wants != w.wantCount || w.uniform != (wants[w.commonWant] == int32(w.shards)) {
+		return fmt.Errorf("shards by copies wanted: %v, counted %v, all %d: %v", wants, w.wantCount, w.commonWant, w.uniform)
+	}
+	for i := range implied {
+		if implied[i] != w.implied[i] {
+			return fmt.Errorf("node %d implies %d shards of kind %d, counted %d", i/impliedKinds, implied[i], i%impliedKinds, w.implied[i])
+		}
 	}
 	for k := range length {
 		n := int32(0)
-		for s, before := w.lists.first[k], none; s != none; before, s = s, w.lists.next[s] {
-			if n++; n > length[k] || w.lists.prev[s] != before || int(w.lists.in[s]) != k {
+		for s, before := w.lists.first[k], none; s != none; before, s = s, w.lists.links[s].next {
+			if n++; n > length[k] || w.lists.links[s].prev != before || int(w.lists.links[s].in) != k {
 				return fmt.Errorf("list %d is broken at shard %d", k, s)
 			}
 		}
 		if n != length[k] || n != w.lists.length[k] {
 			return fmt.Errorf("list %d has %d shards, linked %d, counted %d", k, length[k], n, w.lists.length[k])
 		}
-		if k < classes(w.wants) && n == 0 && w.q.pending(w.timers.askRisk+int32(k)) {
-			return fmt.Errorf("class %d is empty and will be asked about", k)
+		if k >= classes(w.maxWant) {
+			if n > 0 && !w.q.pending(w.timers.retry) && !w.admitSoon && w.ledger.slow+w.ledger.fast == 0 {
+				return fmt.Errorf("%d shards of queue %d wait and will not be tried again", n, k)
+			}
+			continue
 		}
-		if asked := w.kind == ShardsAtRisk && int(w.subject) == k; k < classes(w.wants) && n > 0 && !asked && !w.q.pending(w.timers.askRisk+int32(k)) {
-			return fmt.Errorf("class %d has %d shards and will not be asked about", k, n)
+		if classImplied[k] != w.classImplied[k] {
+			return fmt.Errorf("class %d has %d implied shards, counted %d", k, classImplied[k], w.classImplied[k])
 		}
-		if k >= classes(w.wants) && n > 0 && !w.q.pending(w.timers.retry) {
-			return fmt.Errorf("%d shards of queue %d wait and will not be tried again", n, k)
+		n += classImplied[k]
+		asked := w.kind == ShardsAtRisk && int(w.subject) == k
+		if pending := w.q.pending(w.timers.askRisk + int32(k)); n == 0 && pending || n > 0 && !pending && !asked {
+			return fmt.Errorf("class %d has %d shards and will be asked about: %v", k, n, pending)
 		}
 	}
 	return nil
 }
 
 func (w *World) checkRepairs() error {
-	streams := int32(w.cfg.Repair.StreamsPerNode)
 	var slow, fast int32
-	weights := make([]int32, w.zones)
-	inFlight := make([]int, w.zones)
-	for f := range int32(len(w.flows.replica)) {
-		r := w.flows.replica[f]
-		if r == none {
+	weights, inFlight := make([]int32, w.zones), make([]int, w.zones)
+	in, out := make([]uint8, w.nodes), make([]uint8, w.nodes)
+	for id, f := range w.flows {
+		if f.replica == none {
 			continue
 		}
-		dst, src := f/streams, w.flows.source[f]
-		if r < 0 || int(r) >= len(w.repState) || src < 0 || int(src) >= w.nodes {
-			return fmt.Errorf("repair %d fills record %d from node %d", f, r, src)
+		dst, src := int32(id)/w.streams, f.source
+		r := w.records[f.replica]
+		if r.state() != replicaRebuilding || r.node() != dst || !w.up(dst) || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
+			return fmt.Errorf("repair %d from node %d to %d fills record %d of state %d", id, src, dst, f.replica, r.state())
 		}
-		if w.repState[r] != replicaRebuilding || w.repNode[r] != dst || !w.up(dst) || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
-			return fmt.Errorf("repair %d from node %d to %d fills record %d of state %d", f, src, dst, r, w.repState[r])
+		if !(f.start >= 0 && f.start <= f.end && f.end <= math.MaxFloat64) {
+			return fmt.Errorf("repair %d runs from %g to %g", id, f.start, f.end)
 		}
-		found := 0
-		for _, g := range w.streamsOut[src*streams : (src+1)*streams] {
-			if g == f {
-				found++
-			}
-		}
+		in[dst]++
+		out[src]++
 		zone := w.zoneOf(dst)
-		z := &w.clocks[zone]
-		if place := w.flows.place[f]; found != 1 || place < 0 || int(place) >= len(z.heap) || z.heap[place] != f {
-			return fmt.Errorf("repair %d uses %d streams of node %d and place %d", f, found, src, place)
-		}
-		if start, end := w.flows.start[f], w.flows.end[f]; !(start >= 0 && start <= end && end <= math.MaxFloat64) {
-			return fmt.Errorf("repair %d runs from %g to %g", f, start, end)
-		}
-		weights[zone] += w.weight(f)
+		weights[zone] += w.weight(f.fast)
 		inFlight[zone]++
-		if w.flows.fast[f] {
+		if f.fast {
 			fast++
 		} else {
 			slow++
+		}
+	}
+	for n := range int32(w.nodes) {
+		found := uint8(0)
+		for f, before := w.firstOut[n], none; f != none; before, f = f, w.flows[f].nextOut {
+			if found++; found > out[n] || w.flows[f].source != n || w.flows[f].prevOut != before {
+				return fmt.Errorf("node %d: the list of repairs that it feeds is broken at %d", n, f)
+			}
+		}
+		if in[n] != w.inUsed[n] || out[n] != w.outUsed[n] || found != out[n] || int32(max(in[n], out[n])) > w.streams {
+			return fmt.Errorf("node %d receives %d repairs and feeds %d, counted %d and %d", n, in[n], out[n], w.inUsed[n], w.outUsed[n])
 		}
 	}
 	for zone := range w.clocks {
@@ -341,13 +488,21 @@ func (w *World) checkRepairs() error {
 		if !(z.v >= 0 && z.v <= math.MaxFloat64) || z.at > w.now {
 			return fmt.Errorf("zone %d: its clock is %g at %d", zone, z.v, z.at)
 		}
-		if z.weight != weights[zone] || len(z.heap) != inFlight[zone] {
-			return fmt.Errorf("zone %d: weight %d in %d repairs, counted %d in %d", zone, weights[zone], inFlight[zone], z.weight, len(z.heap))
-		}
-		for i := 1; i < len(z.heap); i++ {
-			if w.sooner(z.heap[i], z.heap[(i-1)/2]) {
-				return fmt.Errorf("zone %d: its repairs are out of order", zone)
+		n := 0
+		for k := range z.first {
+			last := none
+			for f := z.first[k]; f != none; last, f = f, w.flows[f].next {
+				x := &w.flows[f]
+				if n++; n > inFlight[zone] || speed(x.fast) != k || x.prev != last || w.zoneOf(f/w.streams) != zone || last != none && w.flows[last].end > x.end {
+					return fmt.Errorf("zone %d: its repairs are out of order at %d", zone, f)
+				}
 			}
+			if last != z.last[k] {
+				return fmt.Errorf("zone %d: its last repair is %d, counted %d", zone, last, z.last[k])
+			}
+		}
+		if z.weight != weights[zone] || n != inFlight[zone] {
+			return fmt.Errorf("zone %d: weight %d in %d repairs, counted %d in %d", zone, weights[zone], inFlight[zone], z.weight, n)
 		}
 	}
 	if slow != w.ledger.slow || fast != w.ledger.fast {

@@ -35,7 +35,9 @@ func (w *World) monitored(n int32) {
 		}
 		return
 	}
-	w.found(n)
+	f := w.nodeFlags[n]
+	w.forget(n)
+	w.findCopies(n, f)
 	w.returned(n)
 }
 
@@ -64,16 +66,10 @@ func (w *World) lose(n int32) {
 		w.racksUnreachable++
 	}
 	w.reachableSpace -= int64(w.nodeCopies - w.held[n])
-	for r := w.head[n]; r != none; r = w.repNext[r] {
-		if w.repState[r] == replicaLive {
-			s := r / int32(w.width)
-			w.setBelieved(s, -1)
-			w.refresh(s)
-		}
-	}
-	// Repairs that began while it answered for less than a heartbeat.
-	w.abortFlowsOf(n)
-	w.joined(n, due+w.gather())
+	w.lostAt[n] = w.now
+	w.lost.append(n)
+	w.loseCopies(n)
+	w.joined(n, due+w.gatherTime())
 }
 
 // decayed is count after a while, decaying exponentially.
@@ -101,6 +97,7 @@ func (w *World) forget(n int32) {
 	}
 	w.domains.count(n, -1, members)
 	w.reachableSpace += int64(w.nodeCopies - w.held[n])
+	w.lost.remove(n)
 	w.q.cancel(w.timers.askNode + n)
 	w.left(n)
 }

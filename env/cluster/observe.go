@@ -104,7 +104,7 @@ func (w *World) observe(obs []float32, mask []bool) {
 		f := w.nodeFlags[w.subject]
 		w.allow(Wait1m, Wait5m, Wait15m, Wait1h, Replace)
 		w.legal[Restart] = f&nodeRebooted == 0
-		w.legal[Cordon] = f&(nodeCordoned|nodeDraining) == 0
+		w.legal[Cordon] = f&nodeCordoned == 0
 		w.legal[Drain] = f&nodeDraining == 0
 	case ShardsAtRisk:
 		o.put(fShardsAtRisk, 1)
@@ -164,11 +164,9 @@ func (w *World) observeCluster(o observation) {
 	if x := fading(w.losses1h, since, env.Hour); x > 0 {
 		o.put(fLosses1h, log1p(x))
 	}
-	o.put(fUnderReplicated, log(int32(w.shards)-w.levels[w.wants]))
-	if w.wants > 1 {
-		o.put(fOneCopy, log(w.levels[1]))
-	}
-	o.put(fNoCopy, log(w.levels[0]))
+	o.put(fUnderReplicated, log(w.short))
+	o.put(fOneCopy, log(w.oneCopy))
+	o.put(fNoCopy, log(w.noCopy))
 	if w.orders > 0 {
 		o.put(fBacklog, log1p(float64(w.orders)*w.shardBytes/(w.zoneRate*float64(w.zones))/3600))
 	}
@@ -275,58 +273,81 @@ func (w *World) observeDomain(k int32, o observation) {
 	w.observeHeld(&sum, o)
 }
 
-// counts says how many of the shards that a node or domain holds are in what
-// state, by belief.
-type counts struct {
-	held, one, no int // copies, and those of shards of which one or no copy is believed live
-	unordered     int // of shards short of copies without an order
-	fewest        int // believed live copies of any shard
+// nodeCounts describe the shards of which a node holds a live copy, in the
+// controller's belief.
+type nodeCounts struct {
+	held, one, none, unordered int32 // shards; with one or no believed live copy; short of copies without an order
+	fewest                     int   // believed live copies of any of them
 }
 
 // noShards are the counts of what holds nothing.
-func (w *World) noShards() counts { return counts{fewest: w.wants} }
+func (w *World) noShards() nodeCounts { return nodeCounts{fewest: int(w.commonWant)} }
 
-func (c *counts) add(x *counts) {
+func (c *nodeCounts) add(x *nodeCounts) {
 	c.held += x.held
 	c.one += x.one
-	c.no += x.no
+	c.none += x.none
 	c.unordered += x.unordered
 	c.fewest = min(c.fewest, x.fewest)
 }
 
 // nodeShards counts what node n holds.
-func (w *World) nodeShards(n int32) counts {
+func (w *World) nodeShards(n int32) nodeCounts {
 	c := w.noShards()
-	for r := w.head[n]; r != none; r = w.repNext[r] {
-		if w.repState[r] != replicaLive {
+	f := w.nodeFlags[n]
+	sum := int32(0)
+	for kind, k := range w.impliedOf(n) {
+		if k == 0 {
 			continue
 		}
-		c.held++
-		s := r / int32(w.width)
-		b := int(w.believed[s])
+		sum += k
+		copies := kind / 2
+		if f&nodeDraining != 0 {
+			copies++
+		} else if f&nodeDeclared == 0 {
+			c.unordered += k
+		}
+		c.fewest = min(c.fewest, copies)
+		switch {
+		case copies == 0:
+			c.none += k
+		case copies == 1:
+			c.one += k
+		}
+	}
+	c.held = w.live[n]
+	if sum == w.live[n] {
+		return c
+	}
+	for _, s := range w.odd(n, healthBad, w.cursor[n]) {
+		if w.records[w.on(s, n)].state() != replicaLive {
+			continue
+		}
+		b := w.believedOf(s)
 		c.fewest = min(c.fewest, b)
-		if b == 0 {
-			c.no++
-		} else if b == 1 {
+		switch b {
+		case 0:
+			c.none++
+		case 1:
 			c.one++
 		}
-		if b < w.wants && w.ordered[s] == 0 {
+		if b < int(w.info[s].want) && w.info[s].ordered == 0 {
 			c.unordered++
 		}
 	}
 	return c
 }
 
-func (w *World) observeHeld(c *counts, o observation) {
+func (w *World) observeHeld(c *nodeCounts, o observation) {
 	w.observeSize(c.held, o)
 	o.put(fLiveCopies, float64(c.fewest))
 	o.put(fSubjectOneCopy, log(c.one))
-	o.put(fSubjectNoCopy, log(c.no))
+	o.put(fSubjectNoCopy, log(c.none))
 	o.put(fSubjectUnordered, log(c.unordered))
 }
 
 func (w *World) observeClass(k int32, o observation) {
-	n := int(w.lists.length[k])
+	n := w.classSize(k)
 	w.observeSize(n, o)
 	o.put(fSubjectUnordered, log(n))
 	class := classAt(k)
@@ -337,11 +358,11 @@ func (w *World) observeClass(k int32, o observation) {
 		o.put(fSubjectOneCopy, log(n))
 	}
 	if n > 0 {
-		o.put(fRiskAge, log1p(minutes(w.now-w.lists.since[w.lists.first[k]])))
+		o.put(fRiskAge, log1p(minutes(w.now-w.riskSince(k))))
 	}
 }
 
-func (w *World) observeSize(shards int, o observation) {
+func (w *World) observeSize(shards int32, o observation) {
 	o.put(fSubjectShards, log(shards))
 	o.put(fSubjectTB, log1p(float64(shards)*w.shardBytes/1e12))
 }

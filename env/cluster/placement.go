@@ -16,19 +16,20 @@ const (
 
 // draws returns the random bits of shard s's next placement.
 func (w *World) draws(s int32) seed.Seed {
-	k := w.placements[s]
-	w.placements[s]++
+	k := w.info[s].placements
+	w.info[s].placements++
 	return seed.Seed(w.placementSeed.At(uint64(s), uint64(k)))
 }
 
 // create gives shard s, of which no record exists, all its copies at once:
 // each on a reachable node in a rack of its own, the zones in turn. It serves
-// the start of an episode and shards that were lost and are written anew.
+// shards that were lost and are written anew.
 func (w *World) create(s int32) {
 	d := w.draws(s)
+	want := int(w.info[s].want)
 	zone := seed.Below(d.At(0, 0), w.zones)
-	missed := 0
-	for try := uint64(0); int(w.believed[s]) < w.wants && missed < w.zones; try++ {
+	missed, believed := 0, 0
+	for try := uint64(0); believed < want && missed < w.zones; try++ {
 		n := w.emptiest(s, zone, d.At(1, try))
 		zone = (zone + 1) % w.zones
 		if n == none {
@@ -38,9 +39,9 @@ func (w *World) create(s int32) {
 		missed = 0
 		w.link(w.freeRecord(s), n, replicaLive)
 		w.ledger.copies++
-		w.intact[s]++
-		w.setReadable(s, +1)
-		w.setBelieved(s, +1)
+		believed++
+		w.account(s, believed-1, believed)
+		w.level(s, believed-1, believed)
 	}
 }
 
@@ -48,11 +49,13 @@ func (w *World) create(s int32) {
 // less ("the power of two choices"; Mitzenmacher, 2001), or none where the
 // zone has none. It looks at all nodes only where the draws find none.
 func (w *World) emptiest(s int32, zone int, bits uint64) int32 {
+	var have holders
+	w.gather(s, &have)
 	best := none
 	found := 0
 	for t := uint64(0); t < tries && found < 2; t++ {
 		n := int32(zone*w.nodesPerZone + seed.Below(seed.Seed(bits).At(t, 0), w.nodesPerZone))
-		if n == best || !w.eligible(s, n) {
+		if n == best || !w.eligible(&have, n) {
 			continue
 		}
 		found++
@@ -62,67 +65,121 @@ func (w *World) emptiest(s int32, zone int, bits uint64) int32 {
 	}
 	first := seed.Below(seed.Seed(bits).At(tries, 0), w.nodesPerZone)
 	for i := 0; i < w.nodesPerZone && best == none; i++ {
-		if n := int32(zone*w.nodesPerZone + (first+i)%w.nodesPerZone); w.eligible(s, n) {
+		if n := int32(zone*w.nodesPerZone + (first+i)%w.nodesPerZone); w.eligible(&have, n) {
 			best = n
 		}
 	}
 	return best
 }
 
-// eligible reports whether node n may receive a copy of shard s: it answers,
-// has space, is not cordoned, and no copy that counts is in its rack, nor any record of the
-// shard on itself.
-func (w *World) eligible(s, n int32) bool {
-	if w.nodeFlags[n]&(nodeUnreachable|nodeCordoned|nodeDraining) != 0 || !w.up(n) || w.held[n] >= w.nodeCopies {
+// holders are the nodes of one shard: first those of the copies that count, then
+// those of copies in the making, then those of other records.
+type holders struct {
+	node                     [maxFactor + spare]int32
+	counted, placed, records int
+}
+
+func (w *World) gather(s int32, h *holders) {
+	h.counted, h.placed, h.records = 0, 0, 0
+	copies := w.copiesOf(s)
+	for _, r := range copies {
+		if w.counts(r) {
+			h.node[h.counted] = r.node()
+			h.counted++
+		}
+	}
+	h.placed = h.counted
+	for _, r := range copies {
+		if r.state() == replicaRebuilding {
+			h.node[h.placed] = r.node()
+			h.placed++
+		}
+	}
+	h.records = h.placed
+	for _, r := range copies {
+		if r != 0 && r.state() != replicaRebuilding && !w.counts(r) {
+			h.node[h.records] = r.node()
+			h.records++
+		}
+	}
+}
+
+// eligible reports whether node n may receive a copy of the shard that h holds:
+// it answers, is not to be emptied, has space, and no copy that counts is in its
+// rack, unless copies are placed at random, nor any record of the shard on itself.
+func (w *World) eligible(h *holders, n int32) bool {
+	if w.health[n] != healthHealthy || int(w.held[n]) >= w.capacity {
 		return false
 	}
-	rack := w.rackOf(n)
-	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-		if w.repState[r] == replicaNone {
-			continue
+	others := h.node[:h.records]
+	if w.apart {
+		rack := w.rackTable[n]
+		for _, m := range h.node[:h.placed] {
+			if w.rackTable[m] == rack {
+				return false
+			}
 		}
-		if w.repNode[r] == n || w.rackOf(w.repNode[r]) == rack && (w.counts(r) || w.repState[r] == replicaRebuilding) {
+		others = h.node[h.placed:h.records]
+	}
+	for _, m := range others {
+		if m == n {
 			return false
 		}
 	}
 	return true
 }
 
-// place chooses source and destination of the next repair of shard s, or
-// none, none where no streams or no eligible node are found. It waits for a
-// stream in the zone that ranks first; it turns to the next one only where no
-// node of the zone can take the copy, such as where its racks are down or have
-// one each.
-func (w *World) place(s int32) (src, dst int32) {
-	d := w.draws(s)
-	// A zone or region to be relative to: that of the first live copy.
-	origin := -1
-	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-		if w.counts(r) {
-			origin = w.zoneOf(w.repNode[r])
-			break
-		}
-	}
-	if origin < 0 {
+// place chooses source and destination of the next repair of shard s, whose
+// nodes are in have. It gives none, none where no streams or no eligible node
+// are found, and none, full where the zone that the copy should go to takes no
+// more repairs now.
+//
+// It waits for a stream in the zone that ranks first; it turns to the next one
+// only where no node of the zone can take the copy, such as where its racks are
+// down or have one each.
+func (w *World) place(s int32, have *holders) (src, dst int32) {
+	if have.counted == 0 {
 		return none, none
 	}
-	dst = none
-	turn, rank := seed.Below(d.At(0, 0), w.zones), -1
-	for try, busy := uint64(1), false; try <= zoneTries && dst == none && !busy; try++ {
-		var zone int
-		if zone, rank = w.nextZone(s, origin, turn, rank); zone < 0 {
+	weight := w.weight(w.info[s].flags&shardFast != 0)
+	turn, rank := 0, -1
+	// A zone or region to be relative to: that of the first live copy.
+	origin := w.zoneOf(have.node[0])
+	var zone int
+	var d seed.Seed
+	if dst = none; w.layout.Confined() {
+		d = w.draws(s)
+		dst = w.confined(have, d, weight)
+	}
+	for try := uint64(1); try <= zoneTries && dst == none; try++ {
+		if try == 1 && d == 0 {
+			// Nothing is drawn where the first zone is full whatever is drawn.
+			if zone, rank = w.nextZone(s, have, origin, turn, rank); !w.takes(&w.clocks[zone], weight) {
+				return none, full
+			}
+			d, rank = w.draws(s), -1
+			turn = seed.Below(d.At(0, 0), w.zones)
+		}
+		if zone, rank = w.nextZone(s, have, origin, turn, rank); zone < 0 {
 			break
 		}
 		if try == zoneTries { // any, lest those that rank first be down for long
 			zone = turn
 		}
+		if !w.takes(&w.clocks[zone], weight) {
+			return none, full
+		}
+		busy := false
 		for t := uint64(0); t < tries && dst == none; t++ {
 			n := int32(zone*w.nodesPerZone + seed.Below(d.At(try, t), w.nodesPerZone))
-			if free := w.freeStream(w.flows.replica, n); (free || !busy) && w.eligible(s, n) {
+			if free := int32(w.inUsed[n]) < w.streams; (free || !busy) && w.eligible(have, n) {
 				if busy = true; free {
 					dst = n
 				}
 			}
+		}
+		if busy {
+			break
 		}
 	}
 	if dst == none {
@@ -130,12 +187,8 @@ func (w *World) place(s int32) (src, dst int32) {
 	}
 	// The nearest source that has a stream.
 	src, nearest := none, 3
-	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-		if !w.counts(r) {
-			continue
-		}
-		n := w.repNode[r]
-		if far := w.distance(n, dst); far < nearest && w.up(n) && w.freeStream(w.streamsOut, n) {
+	for _, n := range have.node[:have.counted] {
+		if far := w.distance(n, dst); far < nearest && w.health[n]&healthSilent == 0 && int32(w.outUsed[n]) < w.streams {
 			src, nearest = n, far
 		}
 	}
@@ -145,19 +198,59 @@ func (w *World) place(s int32) (src, dst int32) {
 	return src, dst
 }
 
+// full stands for a destination that is not to be had now.
+const full = int32(-3)
+
+// confined chooses the destination of a repair where the layout confines the
+// copies of a shard: a node that completes a set of the layout, or else a node
+// that shares a set with one of the holders; none where there is no layout to
+// keep to, or no such node takes the copy.
+func (w *World) confined(have *holders, d seed.Seed, weight int32) int32 {
+	if !w.layout.Confined() {
+		return none
+	}
+	for _, held := range [][]int32{have.node[:have.placed], have.node[:1]} {
+		peers := w.layout.Candidates(w.peers[:0], held)
+		if len(peers) == 0 {
+			continue
+		}
+		first := seed.Below(d.At(zoneTries+1, 0), len(peers))
+		for i := range peers {
+			n := peers[(first+i)%len(peers)]
+			if int32(w.inUsed[n]) < w.streams && w.eligible(have, n) && w.takes(&w.clocks[w.zoneOf(n)], weight) {
+				return n
+			}
+		}
+	}
+	return none
+}
+
 // nextZone is the zone of the lowest rank above after, and its rank; −1 where
 // there is none. Zones rank by whether they are what the order wants, then by
-// the number of copies that they have, then from zone turn on.
-func (w *World) nextZone(s int32, origin, turn, after int) (zone, rank int) {
+// the number of copies that they have, then by whether they take a repair now,
+// then from zone turn on.
+func (w *World) nextZone(s int32, have *holders, origin, turn, after int) (zone, rank int) {
 	zone, rank = -1, math.MaxInt
+	locality := w.info[s].locality
+	z := turn
 	for i := range w.zones {
-		z := (turn + i) % w.zones
-		x := w.copiesIn(s, z)
-		if !w.wanted(w.locality[s], origin, z) {
-			x += w.width + 1
+		x := 0
+		for _, n := range have.node[:have.placed] {
+			if w.zoneTable[n] == int32(z) {
+				x += 2
+			}
+		}
+		if locality != spread && !w.wanted(locality, origin, z) {
+			x += 2 * (w.width + 1)
+		}
+		if !w.takes(&w.clocks[z], 1) {
+			x++
 		}
 		if x = x*w.zones + i; x > after && x < rank {
 			zone, rank = z, x
+		}
+		if z++; z == w.zones {
+			z = 0
 		}
 	}
 	return zone, rank
@@ -178,119 +271,77 @@ func (w *World) wanted(locality uint8, origin, z int) bool {
 	return true
 }
 
-// freeStream reports whether one of node n's streams is unused.
-func (w *World) freeStream(streams []int32, n int32) bool {
-	per := int32(w.cfg.Repair.StreamsPerNode)
-	for _, x := range streams[n*per : (n+1)*per] {
-		if x == none {
-			return true
-		}
-	}
-	return false
-}
-
 // distance is 0 within a zone, 1 between zones of a region, 2 between regions.
 func (w *World) distance(a, b int32) int {
-	za, zb := w.zoneOf(a), w.zoneOf(b)
+	za, zb := w.zoneTable[a], w.zoneTable[b]
 	switch {
 	case za == zb:
 		return 0
-	case w.regionOfZone(za) == w.regionOfZone(zb):
+	case w.regions == 1 || w.regionOfZone(int(za)) == w.regionOfZone(int(zb)):
 		return 1
 	}
 	return 2
 }
 
 // freeRecord is an unused record of shard s. Where all are taken it forgets a
-// written-off copy; none where there is none of these either.
+// superseded copy, or one on a node that was declared dead; none where there is none
+// of these either.
 func (w *World) freeRecord(s int32) int32 {
-	writtenOff := none
-	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-		switch w.repState[r] {
-		case replicaNone:
-			return r
-		case replicaWrittenOff:
-			writtenOff = r
+	first := s * int32(w.width)
+	spare := none
+	for j, r := range w.copiesOf(s) {
+		switch {
+		case r == 0:
+			return first + int32(j)
+		case r.state() == replicaStale,
+			spare == none && r.state() == replicaLive && w.nodeFlags[r.node()]&nodeDeclared != 0:
+			spare = first + int32(j)
 		}
 	}
-	if writtenOff != none {
-		w.drop(writtenOff)
+	if spare != none {
+		w.drop(spare)
 	}
-	return writtenOff
+	return spare
 }
 
-// link makes record r a replica on node n.
-func (w *World) link(r, n int32, st uint8) {
-	w.repNode[r], w.repState[r] = n, st
-	w.repNext[r], w.repPrev[r] = w.head[n], none
-	if w.head[n] != none {
-		w.repPrev[w.head[n]] = r
-	}
-	w.head[n] = r
-	w.held[n]++
-	if w.nodeFlags[n]&nodeUnreachable == 0 {
-		w.reachableSpace--
-	}
-}
-
-// unlink erases record r. The caller keeps the shard's counts.
-func (w *World) unlink(r int32) {
-	n := w.repNode[r]
-	if before := w.repPrev[r]; before == none {
-		w.head[n] = w.repNext[r]
-	} else {
-		w.repNext[before] = w.repNext[r]
-	}
-	if after := w.repNext[r]; after != none {
-		w.repPrev[after] = w.repPrev[r]
-	}
-	if w.repState[r] == replicaRebuilding {
-		w.ledger.copies--
-	}
-	w.held[n]--
-	if w.nodeFlags[n]&nodeUnreachable == 0 {
-		w.reachableSpace++
-	}
-	w.repNode[r], w.repState[r], w.repNext[r], w.repPrev[r] = none, replicaNone, none, none
-}
-
-// drop deletes the copy r, which is live or written off.
+// drop deletes the copy r, which is live or superseded, of an explicit shard.
 func (w *World) drop(r int32) {
-	s, n := r/int32(w.width), w.repNode[r]
-	if w.repState[r] == replicaLive {
-		if w.up(n) {
-			w.setReadable(s, -1)
-		}
-		if w.counts(r) {
-			w.setBelieved(s, -1)
-		}
-	}
-	dead := w.nodeFlags[n]&nodeDead != 0
+	s := r / int32(w.width)
+	rep := w.records[r]
+	n := rep.node()
+	live, counted := rep.state() == replicaLive, w.counts(rep)
 	w.unlink(r)
-	if !dead {
+	if live && w.health[n]&healthSilent == 0 {
+		readable := w.readableOf(s)
+		w.account(s, readable+1, readable)
+	}
+	if counted {
+		b := w.believedOf(s)
+		w.level(s, b+1, b)
+	}
+	if w.health[n]&healthDead == 0 {
 		w.ledger.copies--
 		w.destroyed(s)
 	}
 }
 
-// renew creates shard s anew, if it was lost and its last record is gone: only
+// renew creates shard s anew, which was lost, if its last record is gone: only
 // now does the controller know. The machine that has just replaced the last
 // record's node can always take a copy.
 func (w *World) renew(s int32) {
-	if w.shardFlags[s]&shardLost == 0 {
-		return
-	}
-	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-		if w.repState[r] != replicaNone {
+	for _, r := range w.copiesOf(s) {
+		if r != 0 {
 			return
 		}
 	}
-	for w.ordered[s] > 0 {
+	for w.info[s].ordered > 0 {
 		w.cancelOrder(s)
 	}
 	w.create(s)
-	w.shardFlags[s] &^= shardLost
-	if w.readable[s] < uint8(w.cfg.Data.Quorum) {
+	w.info[s].flags &^= shardLost
+	if w.readableOf(s) < w.cfg.Data.Quorum {
 		w.ledger.chargedUnavailable++
 	}
+	w.refresh(s)
+	w.settle(s)
 }

@@ -90,7 +90,7 @@ func randomConfig(rng *rand.Rand) Config {
 	c.Limits = Limits{ZoneDeclaredShare: rng.Float64(), FreeSpace: 0.2 * rng.Float64()}
 	c.Horizon = time.Duration(1+rng.IntN(10)) * days
 	c.Domains.Share = []float64{0, 0.01, 0.5, 1}[rng.IntN(4)]
-	c.Reviews.Every = []time.Duration{0, time.Minute, time.Hour}[rng.IntN(3)]
+	c.Reviews.Every = []time.Duration{0, 30 * time.Minute, time.Hour}[rng.IntN(3)]
 	if rng.IntN(3) == 0 {
 		c.Predictor = Predictor{Preset: presets[rng.IntN(len(presets))].name}
 	}

@@ -7,10 +7,11 @@ import (
 	"mend/env/state"
 )
 
-// queues hold the shards with orders that are not in flight and a believed
-// live copy to read, most urgent first: those with one before others, and fast
-// before slow, as HDFS and Ceph do. A shard stays in the queue that it was put
-// in.
+// queues hold the explicit shards with orders that are not in flight and a
+// believed live copy to read, most urgent first: those with one before others,
+// and fast before slow, as HDFS and Ceph do. A shard stays in the queue that it
+// was put in. Shards that a leaving node implies come after the explicit ones of
+// their urgency, in the order in which the nodes were given up.
 const queues = 4
 
 // misses is how many shards of a queue may find no streams before admit leaves
@@ -30,23 +31,22 @@ const (
 	otherRegion              // another region
 )
 
-// order orders n more copies of shard s. They go where and as fast as those
-// that it has on order, if any.
+// order orders n more copies of the explicit shard s. They go where and as fast
+// as those that it has on order, if any.
 func (w *World) order(s int32, n int, fast bool, locality uint8) {
-	if k := w.lists.in[s]; k >= 0 && int(k) < classes(w.wants) {
+	if k := w.lists.links[s].in; k >= 0 && int(k) < classes(w.maxWant) {
 		w.lists.remove(s)
-		if w.lists.length[k] == 0 {
-			w.q.cancel(w.timers.askRisk + int32(k))
-		}
+		w.askNoMore(k)
 	}
-	if w.ordered[s] == 0 {
-		w.locality[s] = locality
-		w.shardFlags[s] &^= shardFast
+	x := &w.info[s]
+	if x.ordered == 0 {
+		x.locality = locality
+		x.flags &^= shardFast
 		if fast {
-			w.shardFlags[s] |= shardFast
+			x.flags |= shardFast
 		}
 	}
-	w.ordered[s] += uint8(n)
+	x.ordered += uint8(n)
 	w.orders += int32(n)
 	w.enqueue(s)
 }
@@ -54,14 +54,19 @@ func (w *World) order(s int32, n int, fast bool, locality uint8) {
 // enqueue puts shard s into a queue if it has orders that are not in flight, a
 // copy to read, and is in none.
 func (w *World) enqueue(s int32) {
-	if w.ordered[s] == w.active[s] || w.believed[s] == 0 || w.lists.in[s] >= 0 {
+	x := &w.info[s]
+	if x.ordered == x.active || w.lists.links[s].in >= 0 {
 		return
 	}
-	k := classes(w.wants)
-	if w.believed[s] > 1 {
+	b := w.believedOf(s)
+	if b == 0 {
+		return
+	}
+	k := classes(w.maxWant)
+	if b > 1 {
 		k += 2
 	}
-	if w.shardFlags[s]&shardFast == 0 {
+	if x.flags&shardFast == 0 {
 		k++
 	}
 	w.lists.append(k, s, w.now)
@@ -70,17 +75,18 @@ func (w *World) enqueue(s int32) {
 // cancelOrder takes back one order of shard s: one that waits if there is one,
 // else one in flight, whose copy is thrown away.
 func (w *World) cancelOrder(s int32) {
-	if w.ordered[s] == w.active[s] {
-		for r := s * int32(w.width); ; r++ {
-			if w.repState[r] == replicaRebuilding {
-				w.stop(w.flows.of(r, w))
+	x := &w.info[s]
+	if x.ordered == x.active {
+		for j, r := range w.copiesOf(s) {
+			if r.state() == replicaRebuilding {
+				w.stop(w.flowOf(s*int32(w.width) + int32(j)))
 				break
 			}
 		}
 	}
-	w.ordered[s]--
+	x.ordered--
 	w.orders--
-	if w.ordered[s] == w.active[s] && w.lists.in[s] >= 0 {
+	if x.ordered == x.active && w.lists.links[s].in >= 0 {
 		w.lists.remove(s)
 	}
 }
@@ -90,14 +96,39 @@ func (w *World) cancelOrder(s int32) {
 // does not grow with the backlog, and moves those to the end, so that none
 // keeps others from being tried.
 func (w *World) admit() {
-	waiting := false
-	for k := classes(w.wants); k < classes(w.wants)+queues; k++ {
+	w.admitQueues(0, 2)
+	if w.commonWant == 2 {
+		w.admitImplied()
+	}
+	w.admitQueues(2, 4)
+	if w.commonWant != 2 {
+		w.admitImplied()
+	}
+	waiting := w.leave.first != none
+	for _, n := range w.lists.length[classes(w.maxWant):] {
+		waiting = waiting || n > 0
+	}
+	// Where any is in flight, its end brings us back.
+	if waiting && w.ledger.slow+w.ledger.fast == 0 {
+		if !w.q.pending(w.timers.retry) {
+			w.q.set(w.timers.retry, w.now+retryAfter)
+		}
+	} else {
+		w.q.cancel(w.timers.retry)
+	}
+}
+
+func (w *World) admitQueues(from, to int) {
+	var have holders
+	for k := classes(w.maxWant) + from; k < classes(w.maxWant)+to; k++ {
 		missed := 0
-		for n := w.lists.length[k]; n > 0 && missed < misses; n-- {
+		for n := w.lists.length[k]; n > 0 && missed < misses && w.open(); n-- {
 			s := w.lists.first[k]
 			w.lists.remove(s)
-			for w.ordered[s] > w.active[s] {
-				if !w.start(s) {
+			for x := &w.info[s]; x.ordered > x.active; {
+				w.gather(s, &have)
+				src, dst := w.place(s, &have)
+				if dst < 0 || !w.startRepair(s, src, dst) {
 					missed++
 					w.lists.append(k, s, w.now)
 					break
@@ -105,83 +136,153 @@ func (w *World) admit() {
 				missed = 0
 			}
 		}
-		waiting = waiting || w.lists.length[k] > 0
-	}
-	if waiting && !w.q.pending(w.timers.retry) {
-		w.q.set(w.timers.retry, w.now+retryAfter)
 	}
 }
 
-// flows are the repairs in flight. Flow f writes to node f / StreamsPerNode.
-type flows struct {
-	replica []int32   // the record that it fills, or none
-	source  []int32   // node
-	fast    []bool    // whether it has FastFactor times the weight of a slow one
-	start   []float64 // clock of the destination's zone when it began
-	end     []float64 // and when it will be complete
-	place   []int32   // in the heap of the zone
-}
-
-func newFlows(n int) flows {
-	return flows{
-		replica: make([]int32, n), source: make([]int32, n), fast: make([]bool, n),
-		start: make([]float64, n), end: make([]float64, n), place: make([]int32, n),
+// admitImplied starts repairs of shards that leaving nodes imply. Where the next
+// one should go to a zone that takes no more, one of a few behind it may go first;
+// those that could not start for another reason wait in a queue of their own.
+func (w *World) admitImplied() {
+	var have holders
+	missed := 0
+	for n := w.leave.first; n != none; {
+		next := w.leave.next[n]
+		implied := w.impliedOf(n)
+		e := w.entriesOf(n)
+		for ahead := int32(0); w.cursor[n]+ahead < w.held[n] && ahead < misses && missed < misses && w.open(); {
+			at := w.cursor[n] + ahead
+			i := int(at) * w.stride
+			others := e[i+1 : i+w.stride]
+			kind := w.kindOf(others)
+			if e[i]&marked != 0 || !w.othersHealthy(others, healthBad) || !w.impliesOrder(n, kind) {
+				w.swapEntries(n, e, at, w.cursor[n]) // it has orders of its own, or none
+				w.cursor[n]++
+				continue
+			}
+			s := e[i]
+			w.gather(s, &have)
+			src, dst := w.place(s, &have)
+			if dst == full {
+				ahead++
+				continue
+			}
+			w.swapEntries(n, e, at, w.cursor[n])
+			w.cursor[n]++
+			if dst == none {
+				missed++
+				w.explicit(s)
+				w.enqueue(s)
+				continue
+			}
+			implied[kind]--
+			x := &w.info[s]
+			x.ordered, x.locality = 1, spread
+			x.flags &^= shardPlain | shardFast
+			w.startRepair(s, src, dst)
+		}
+		if w.cursor[n] < w.held[n] {
+			return
+		}
+		w.leave.remove(n)
+		n = next
 	}
 }
 
-func (f *flows) reset() {
-	fill(f.replica, none)
-	fill(f.source, none)
-	clear(f.fast)
-	clear(f.start)
-	clear(f.end)
-	fill(f.place, none)
+// queueLeaving puts the leaving node n at the end of those whose shards wait for
+// repair; unqueue takes it out and returns how many of its entries had been
+// dealt with.
+func (w *World) queueLeaving(n int32) {
+	w.cursor[n] = 0
+	w.leave.append(n)
+	w.admitSoon = true
 }
 
-// of finds the flow that fills replica r.
-func (f *flows) of(r int32, w *World) int32 {
-	first := w.repNode[r] * int32(w.cfg.Repair.StreamsPerNode)
-	for i := first; ; i++ {
-		if f.replica[i] == r {
-			return i
+func (w *World) unqueue(n int32) (begun int32) {
+	if w.leave.has(n) {
+		w.leave.remove(n)
+	}
+	begun, w.cursor[n] = w.cursor[n], 0
+	return begun
+}
+
+// flow is a repair in flight. Flow f writes to node f / StreamsPerNode.
+type flow struct {
+	replica          int32   // the record that it fills, or none
+	source           int32   // node
+	next, prev       int32   // in the zone of its destination, of its weight
+	nextOut, prevOut int32   // among those of its source
+	start, end       float64 // clock of the destination's zone when it began, and when it will be complete
+	fast             bool    // whether it has FastFactor times the weight of a slow one
+}
+
+// flowOf finds the flow that fills record r.
+func (w *World) flowOf(r int32) int32 {
+	for f := w.records[r].node() * w.streams; ; f++ {
+		if w.flows[f].replica == r {
+			return f
 		}
 	}
-}
-
-// fields carries the flows; their places are restored from the heaps.
-func (f *flows) fields(c *state.Codec) {
-	state.Fixed(c, f.replica)
-	state.Fixed(c, f.source)
-	state.Fixed(c, f.fast)
-	state.Fixed(c, f.start)
-	state.Fixed(c, f.end)
-	state.Fixed(c, f.place)
 }
 
 // zoneClock shares a zone's repair bandwidth among the repairs into it, in
 // proportion to their weights (generalised processor sharing; Parekh and
 // Gallager, 1993). Its clock v advances at min(stream, zone/W) bytes a second,
 // W being the sum of the weights in flight: a repair of b bytes and weight x
-// that starts at v completes at v + b/x, so that starting and ending one costs
-// O(log n) and none is ever recomputed.
+// that starts at v completes at v + b/x. All shards are of one size, so repairs
+// of one weight complete in the order in which they began; starting and ending
+// one costs O(1), and none is ever recomputed.
 type zoneClock struct {
-	v      float64  // bytes per unit of weight since the clock was last idle
-	at     env.Time // when v was right
-	weight int32
-	heap   []int32 // flows by (end, flow)
+	v           float64  // bytes per unit of weight since the clock was last idle
+	at          env.Time // when v was right
+	weight      int32
+	first, last [2]int32 // flows, slow and fast, in order of completion
+	stale       bool     // whether its timer is to be set again
 }
 
-func (z *zoneClock) reset() { z.v, z.at, z.weight, z.heap = 0, 0, 0, z.heap[:0] }
+func (z *zoneClock) reset() { *z = zoneClock{first: [2]int32{none, none}, last: [2]int32{none, none}} }
 
 func (w *World) rate(z *zoneClock) float64 {
-	return math.Min(w.streamRate, w.zoneRate/float64(z.weight))
+	return math.Min(w.streamRate, w.zoneRate*w.throttleShare()/float64(z.weight))
+}
+
+// takes reports whether a zone starts another repair of that weight: as many as
+// its bandwidth can feed. More would only make all of them slower.
+func (w *World) takes(z *zoneClock, weight int32) bool {
+	return z.weight == 0 || float64(z.weight+weight)*w.streamRate <= w.zoneRate*w.throttleShare()
+}
+
+// open reports whether any zone takes another repair.
+func (w *World) open() bool {
+	for i := range w.clocks {
+		if w.takes(&w.clocks[i], 1) {
+			return true
+		}
+	}
+	return false
+}
+
+// throttles are the shares of the zones' repair bandwidth that may be used, by
+// level.
+var throttles = [...]float64{0.05, 0.2, 0.5, 1}
+
+func (w *World) throttleShare() float64 { return throttles[w.throttle] }
+
+// setThrottle changes the share of the bandwidth that repairs may use.
+func (w *World) setThrottle(level int8) {
+	for zone := range w.clocks {
+		w.advance(zone).stale = true
+	}
+	w.throttle = level
+	w.unsettled, w.admitSoon = true, true
 }
 
 // advance brings the clock of a zone to now.
 func (w *World) advance(zone int) *zoneClock {
 	z := &w.clocks[zone]
 	if z.weight > 0 {
-		z.v += w.rate(z) * (w.now - z.at).Seconds()
+		if z.at != w.now {
+			z.v += w.rate(z) * (w.now - z.at).Seconds()
+		}
 	} else {
 		z.v = 0
 	}
@@ -189,15 +290,26 @@ func (w *World) advance(zone int) *zoneClock {
 	return z
 }
 
+// head is the flow of a zone that completes next, or none.
+func (w *World) headOf(z *zoneClock) int32 {
+	slow, fast := z.first[0], z.first[1]
+	if slow == none || fast != none && (w.flows[fast].end < w.flows[slow].end || w.flows[fast].end == w.flows[slow].end && fast < slow) {
+		return fast
+	}
+	return slow
+}
+
 // schedule sets the timer of the zone's next completion.
 func (w *World) schedule(zone int) {
 	z := &w.clocks[zone]
+	z.stale = false
 	id := w.timers.repair + int32(zone)
-	if len(z.heap) == 0 {
+	f := w.headOf(z)
+	if f == none {
 		w.q.cancel(id)
 		return
 	}
-	left := max(0, w.flows.end[z.heap[0]]-z.v)
+	left := max(0, w.flows[f].end-z.v)
 	at := env.Never
 	if us := math.Ceil(left / w.rate(z) * 1e6); us < float64(env.Never/2) {
 		at = w.now + env.Time(us)
@@ -205,77 +317,122 @@ func (w *World) schedule(zone int) {
 	w.q.set(id, at)
 }
 
-// start tries to begin one waiting repair of shard s.
-func (w *World) start(s int32) bool {
-	src, dst := w.place(s)
-	if dst == none {
-		return false
+// settleRepairs ends the handling of an event or an action: repairs that may
+// begin do, and the timers of the zones' clocks are set.
+func (w *World) settleRepairs() {
+	if w.admitSoon {
+		w.admitSoon = false
+		w.admit()
 	}
+	if !w.unsettled {
+		return
+	}
+	w.unsettled = false
+	for zone := range w.clocks {
+		if w.clocks[zone].stale {
+			w.schedule(zone)
+		}
+	}
+}
+
+// startRepair starts a repair of shard s from node src to node dst; it fails where the
+// shard has no record to spare.
+func (w *World) startRepair(s, src, dst int32) bool {
 	r := w.freeRecord(s)
 	if r == none {
 		return false
 	}
+	x := &w.info[s]
 	w.link(r, dst, replicaRebuilding)
 	w.ledger.copies++
-	w.active[s]++
-	streams := int32(w.cfg.Repair.StreamsPerNode)
-	f := dst * streams
-	for w.flows.replica[f] != none {
-		f++
+	x.active++
+	id := dst * w.streams
+	for w.flows[id].replica != none {
+		id++
 	}
-	w.flows.replica[f], w.flows.source[f], w.flows.fast[f] = r, src, w.shardFlags[s]&shardFast != 0
+	w.inUsed[dst]++
+	w.outUsed[src]++
+	f := &w.flows[id]
+	f.replica, f.source, f.fast = r, src, x.flags&shardFast != 0
 	*w.inFlight(f)++
-	weight := w.weight(f)
-	zone := w.zoneOf(dst)
-	z := w.advance(zone)
+	weight := w.weight(f.fast)
+	z := w.advance(w.zoneOf(dst))
 	z.weight += weight
-	w.flows.start[f], w.flows.end[f] = z.v, z.v+w.shardBytes/float64(weight)
-	w.push(z, f)
-	out := src * streams
-	for w.streamsOut[out] != none {
-		out++
+	z.stale, w.unsettled = true, true
+	f.start, f.end = z.v, z.v+w.shardBytes/float64(weight)
+	k := speed(f.fast)
+	f.next, f.prev = none, z.last[k]
+	if z.last[k] == none {
+		z.first[k] = id
+	} else {
+		w.flows[z.last[k]].next = id
 	}
-	w.streamsOut[out] = f
-	w.schedule(zone)
+	z.last[k] = id
+	f.prevOut, f.nextOut = none, w.firstOut[src]
+	if f.nextOut != none {
+		w.flows[f.nextOut].prevOut = id
+	}
+	w.firstOut[src] = id
 	return true
 }
 
-// end takes flow f out of its zone's clock, charges what it has moved, and
+// speed is the index of a flow's list in its zone.
+func speed(fast bool) int {
+	if fast {
+		return 1
+	}
+	return 0
+}
+
+// end takes flow id out of its zone's clock, charges what it has moved, and
 // returns the record that it was filling.
-func (w *World) end(f int32) int32 {
-	r := w.flows.replica[f]
-	streams := int32(w.cfg.Repair.StreamsPerNode)
-	dst, src := f/streams, w.flows.source[f]
+func (w *World) end(id int32) int32 {
+	f := &w.flows[id]
+	r, dst := f.replica, id/w.streams
 	zone := w.zoneOf(dst)
 	z := w.advance(zone)
-	moved := min(z.v, w.flows.end[f]) - w.flows.start[f]
-	w.chargeTraffic(src, dst, moved*float64(w.weight(f)))
-	z.weight -= w.weight(f)
-	w.pull(z, w.flows.place[f])
-	*w.inFlight(f)--
-	for i := src * streams; ; i++ {
-		if w.streamsOut[i] == f {
-			w.streamsOut[i] = none
-			break
-		}
+	weight := w.weight(f.fast)
+	w.chargeTraffic(f.source, dst, (min(z.v, f.end)-f.start)*float64(weight))
+	z.weight -= weight
+	z.stale, w.unsettled = true, true
+	k := speed(f.fast)
+	if f.prev == none {
+		z.first[k] = f.next
+	} else {
+		w.flows[f.prev].next = f.next
 	}
-	w.flows.replica[f], w.flows.source[f] = none, none
-	w.active[r/int32(w.width)]--
-	w.schedule(zone)
+	if f.next == none {
+		z.last[k] = f.prev
+	} else {
+		w.flows[f.next].prev = f.prev
+	}
+	if f.prevOut == none {
+		w.firstOut[f.source] = f.nextOut
+	} else {
+		w.flows[f.prevOut].nextOut = f.nextOut
+	}
+	if f.nextOut != none {
+		w.flows[f.nextOut].prevOut = f.prevOut
+	}
+	*w.inFlight(f)--
+	w.inUsed[dst]--
+	w.outUsed[f.source]--
+	*f = flow{replica: none, source: none, next: none, prev: none, nextOut: none, prevOut: none}
+	w.info[r/int32(w.width)].active--
 	return r
 }
 
-// weight is flow f's share of its zone's bandwidth, relative to a slow one's.
-func (w *World) weight(f int32) int32 {
-	if w.flows.fast[f] {
+// weight is a flow's share of its zone's bandwidth, relative to a slow one's.
+func (w *World) weight(fast bool) int32 {
+	if fast {
 		return int32(w.cfg.Repair.FastFactor)
 	}
 	return 1
 }
 
 // inFlight is the count of repairs in flight that flow f belongs to.
-func (w *World) inFlight(f int32) *int32 {
-	if w.flows.fast[f] {
+func (w *World) inFlight(f *flow) *int32 {
+	if f.fast {
 		return &w.ledger.fast
 	}
 	return &w.ledger.slow
@@ -289,94 +446,98 @@ func (w *World) stop(f int32) {
 // abortFlowsOf stops the repairs into and out of node n, whose orders wait
 // again.
 func (w *World) abortFlowsOf(n int32) {
-	streams := int32(w.cfg.Repair.StreamsPerNode)
-	aborted := false
-	for i := n * streams; i < (n+1)*streams; i++ {
-		for _, f := range [2]int32{i, w.streamsOut[i]} {
-			if f == none || w.flows.replica[f] == none {
-				continue
-			}
-			s := w.flows.replica[f] / int32(w.width)
-			w.stop(f)
-			w.enqueue(s)
-			aborted = true
+	for f := n * w.streams; w.inUsed[n] > 0; f++ {
+		if w.flows[f].replica != none {
+			w.abort(f)
 		}
 	}
-	if aborted {
-		w.admit()
+	for w.firstOut[n] != none {
+		w.abort(w.firstOut[n])
 	}
+}
+
+func (w *World) abort(f int32) {
+	s := w.flows[f].replica / int32(w.width)
+	w.stop(f)
+	w.enqueue(s)
+	w.admitSoon = true
 }
 
 // repaired completes the repairs of a zone that are due.
 func (w *World) repaired(zone int) {
 	z := w.advance(zone)
 	// The timer was rounded up to whole microseconds: at least one is due.
-	z.v = max(z.v, w.flows.end[z.heap[0]])
-	for len(z.heap) > 0 && w.flows.end[z.heap[0]] <= z.v {
-		r := w.end(z.heap[0])
-		s := r / int32(w.width)
-		w.repState[r] = replicaLive
-		w.ordered[s]--
-		w.orders--
-		w.intact[s]++
-		w.setReadable(s, +1)
-		if w.counts(r) {
-			w.setBelieved(s, +1)
-		}
-		w.refresh(s)
-	}
-	w.admit()
-}
-
-// push and pull keep the heap of a zone's flows, ordered by (end, flow).
-func (w *World) push(z *zoneClock, f int32) {
-	z.heap = append(z.heap, f)
-	w.flows.place[f] = int32(len(z.heap) - 1)
-	w.siftUp(z, len(z.heap)-1)
-}
-
-func (w *World) pull(z *zoneClock, place int32) {
-	last := len(z.heap) - 1
-	w.flows.place[z.heap[place]] = none
-	f := z.heap[last]
-	z.heap = z.heap[:last]
-	if int(place) == last {
-		return
-	}
-	z.heap[place], w.flows.place[f] = f, place
-	w.siftUp(z, int(place))
-	w.siftDown(z, int(w.flows.place[f]))
-}
-
-func (w *World) sooner(a, b int32) bool {
-	return w.flows.end[a] < w.flows.end[b] || w.flows.end[a] == w.flows.end[b] && a < b
-}
-
-func (w *World) swap(z *zoneClock, i, j int) {
-	a, b := z.heap[i], z.heap[j]
-	z.heap[i], z.heap[j] = b, a
-	w.flows.place[b], w.flows.place[a] = int32(i), int32(j)
-}
-
-func (w *World) siftUp(z *zoneClock, i int) {
-	for i > 0 && w.sooner(z.heap[i], z.heap[(i-1)/2]) {
-		w.swap(z, i, (i-1)/2)
-		i = (i - 1) / 2
-	}
-}
-
-func (w *World) siftDown(z *zoneClock, i int) {
+	z.v = max(z.v, w.flows[w.headOf(z)].end)
 	for {
-		least := i
-		for c := 2*i + 1; c <= 2*i+2 && c < len(z.heap); c++ {
-			if w.sooner(z.heap[c], z.heap[least]) {
-				least = c
-			}
+		f := w.headOf(z)
+		if f == none || w.flows[f].end > z.v {
+			break
 		}
-		if least == i {
-			return
-		}
-		w.swap(z, i, least)
-		i = least
+		w.complete(w.end(f))
 	}
+	w.admitSoon = true
+}
+
+// complete makes record r, which was being written, a copy as any other.
+func (w *World) complete(r int32) {
+	s := r / int32(w.width)
+	x := &w.info[s]
+	w.setState(r, replicaLive)
+	x.ordered--
+	w.orders--
+	readable := w.readableOf(s)
+	w.account(s, readable-1, readable)
+	b := w.believedOf(s)
+	w.level(s, b-1, b)
+	if b > int(x.want) {
+		w.drop(w.surplus(s, r))
+		b--
+	}
+	if b == int(x.want) {
+		w.supersede(s)
+	}
+	w.refresh(s)
+	w.settle(s)
+}
+
+// supersede makes the copies of shard s that are missing stale: it has all that
+// it wants without them.
+func (w *World) supersede(s int32) {
+	for j, r := range w.copiesOf(s) {
+		if r.state() != replicaLive || w.nodeFlags[r.node()]&nodeUnreachable == 0 {
+			continue
+		}
+		w.setState(s*int32(w.width)+int32(j), replicaStale)
+		if w.health[r.node()]&healthSilent == 0 {
+			readable := w.readableOf(s)
+			w.account(s, readable+1, readable)
+		}
+	}
+}
+
+func (w *World) flowFields(c *state.Codec) {
+	for i := range w.flows {
+		f := &w.flows[i]
+		state.Value(c, &f.replica)
+		state.Value(c, &f.source)
+		state.Value(c, &f.next)
+		state.Value(c, &f.prev)
+		state.Value(c, &f.nextOut)
+		state.Value(c, &f.prevOut)
+		state.Value(c, &f.start)
+		state.Value(c, &f.end)
+		state.Value(c, &f.fast)
+	}
+	state.Fixed(c, w.inUsed)
+	state.Fixed(c, w.outUsed)
+	state.Fixed(c, w.firstOut)
+	for i := range w.clocks {
+		z := &w.clocks[i]
+		state.Value(c, &z.v)
+		state.Value(c, &z.at)
+		state.Value(c, &z.weight)
+		state.Fixed(c, z.first[:])
+		state.Fixed(c, z.last[:])
+	}
+	state.Value(c, &w.throttle)
 }

@@ -20,8 +20,8 @@ func lost(at env.Time) trace.Outage {
 func (w *World) holders(s int32) []int32 {
 	var nodes []int32
 	for r := s * int32(w.width); r < (s+1)*int32(w.width); r++ {
-		if w.repState[r] == replicaLive {
-			nodes = append(nodes, w.repNode[r])
+		if w.records[r].state() == replicaLive {
+			nodes = append(nodes, w.records[r].node())
 		}
 	}
 	return nodes
@@ -182,7 +182,7 @@ func TestSpreadElsewhere(t *testing.T) {
 	}
 	p := scripted(t, c, outages)
 	p.finish(answer(DeclareDead, Hold))
-	if got := p.w.levels[3]; int(got) != p.w.shards || p.w.orders != 0 {
+	if got := int32(p.w.shards) - p.w.short; int(got) != p.w.shards || p.w.orders != 0 {
 		t.Errorf("%d of %d shards have 3 copies, %d orders wait", got, p.w.shards, p.w.orders)
 	}
 }
@@ -209,9 +209,9 @@ func TestHopelessOrders(t *testing.T) {
 	p.after = func(int32) {
 		waiting := 0
 		for s := range int32(w.shards) {
-			if w.believed[s] == 0 {
-				hopeless = max(hopeless, int(w.levels[0]))
-			} else if w.believed[s] < 2 {
+			if w.believedOf(s) == 0 {
+				hopeless = max(hopeless, int(w.noCopy))
+			} else if w.believedOf(s) < 2 {
 				waiting++
 			}
 		}
@@ -238,17 +238,18 @@ func TestBothCopies(t *testing.T) {
 	c := still()
 	c.Data.ShardsPerNode = 1
 	c.Horizon = 2 * days
+	c.Repair.StreamsPerNode = 4 // other shards of the two nodes need some too
 	victims := scripted(t, c, nil).w.holders(0)[:2]
 	p := scripted(t, c, map[int][]trace.Outage{int(victims[0]): {lost(env.Hour)}, int(victims[1]): {lost(env.Hour)}})
 	w := p.w
 	together := false
-	p.acted = func(Action) { together = together || w.active[0] == 2 }
+	p.acted = func(Action) { together = together || w.info[0].active == 2 }
 	p.finish(answer(Hold, RepairSlowSameZone))
 	if !together {
 		t.Error("the two repairs of the shard did not start together")
 	}
-	if w.believed[0] != 3 {
-		t.Errorf("%d copies in the end, want 3", w.believed[0])
+	if w.believedOf(0) != 3 {
+		t.Errorf("%d copies in the end, want 3", w.believedOf(0))
 	}
 }
 
@@ -271,12 +272,12 @@ func TestTriedAgain(t *testing.T) {
 	w := p.w
 	var started env.Time
 	p.after = func(int32) {
-		if w.active[0] > 0 && started == 0 {
+		if w.info[0].active > 0 && started == 0 {
 			started = w.now
 		}
 	}
 	ordered := false
-	p.acted = func(a Action) { ordered = ordered || w.ordered[0] > 0 && w.active[0] == 0 && w.now == asked }
+	p.acted = func(a Action) { ordered = ordered || w.info[0].ordered > 0 && w.info[0].active == 0 && w.now == asked }
 	p.finish(answer(Hold, RepairSlowSameZone))
 	if !ordered {
 		t.Fatal("the repair was not ordered while its source was down")
@@ -294,13 +295,11 @@ func TestFastStays(t *testing.T) {
 	w := newTest(t, c)
 	p := newPlayer(w)
 	p.reset(1)
-	w.setBelieved(0, -1)
-	w.refresh(0)
+	w.explicit(0)
 	w.order(0, 1, true, sameZone)
-	w.setBelieved(0, -1)
 	w.order(0, 1, false, spread)
-	if w.shardFlags[0]&shardFast == 0 || w.locality[0] != sameZone || w.ordered[0] != 2 {
-		t.Errorf("flags %b, locality %d, %d ordered; want a fast repair in the same zone, 2 ordered", w.shardFlags[0], w.locality[0], w.ordered[0])
+	if w.info[0].flags&shardFast == 0 || w.info[0].locality != sameZone || w.info[0].ordered != 2 {
+		t.Errorf("flags %b, locality %d, %d ordered; want a fast repair in the same zone, 2 ordered", w.info[0].flags, w.info[0].locality, w.info[0].ordered)
 	}
 }
 
@@ -327,8 +326,8 @@ func TestReturnCancels(t *testing.T) {
 	if most <= int32(3*w.shards) {
 		t.Errorf("%d copies then, want more than %d", most, 3*w.shards)
 	}
-	if w.orders != 0 || w.ledger.copies != int32(3*w.shards) || int(w.levels[3]) != w.shards {
-		t.Errorf("in the end %d orders, %d copies, %d whole shards; want 0, %d, %d", w.orders, w.ledger.copies, w.levels[3], 3*w.shards, w.shards)
+	if w.orders != 0 || w.ledger.copies != int32(3*w.shards) || w.short != 0 {
+		t.Errorf("in the end %d orders, %d copies, %d whole shards; want 0, %d, %d", w.orders, w.ledger.copies, int32(w.shards)-w.short, 3*w.shards, w.shards)
 	}
 	if w.ledger.lost != 0 {
 		t.Errorf("%d shards lost", w.ledger.lost)
@@ -350,11 +349,14 @@ func TestLostOnce(t *testing.T) {
 	p := scripted(t, c, outages)
 	w := p.w
 	var replacements, renewed env.Time
+	gone := false
 	p.after = func(id int32) {
 		if id >= w.timers.replace && id < w.timers.returns && slices.Contains(holders, id-w.timers.replace) {
 			replacements = w.now
 		}
-		if renewed == 0 && w.now > 2*env.Hour && w.intact[0] > 0 {
+		if w.intactOf(0) == 0 {
+			gone = true
+		} else if gone && renewed == 0 {
 			renewed = w.now
 		}
 		if err := w.CheckInvariants(); err != nil {
@@ -369,8 +371,8 @@ func TestLostOnce(t *testing.T) {
 	if renewed == 0 || renewed != replacements {
 		t.Errorf("created anew at %d, want when the last node was replaced, %d", renewed, replacements)
 	}
-	if w.believed[0] != 3 || w.intact[0] != 3 {
-		t.Errorf("%d copies believed and %d intact in the end, want 3", w.believed[0], w.intact[0])
+	if w.believedOf(0) != 3 || w.intactOf(0) != 3 {
+		t.Errorf("%d copies believed and %d intact in the end, want 3", w.believedOf(0), w.intactOf(0))
 	}
 }
 

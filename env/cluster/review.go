@@ -35,9 +35,6 @@ const (
 	regimeBacklog                   // repairs are on order
 )
 
-// throttles are the shares of a zone's repair bandwidth that repairs may use.
-var throttles = [...]float64{0.05, 0.2, 0.5, 1}
-
 // review is what the controller knows of the present regime.
 type review struct {
 	regime uint8
@@ -95,9 +92,6 @@ func (w *World) actReview(a Action) {
 // checkReview makes sure that reviews are asked for as long as, and no longer
 // than, something is going on.
 func (w *World) checkReview() error {
-	if w.throttle < 0 || int(w.throttle) >= len(throttles) {
-		return fmt.Errorf("repair throttle %d of %d", w.throttle, len(throttles))
-	}
 	asks := w.q.pending(w.timers.askReview) || w.kind == ClusterReview
 	if w.cfg.Reviews.Every == 0 {
 		if asks || w.review.regime != 0 {

@@ -28,6 +28,7 @@ type ledger struct {
 	slow, fast         int32 // repairs in flight
 	chargedUnavailable int32 // shards short of their quorum and not lost
 	unavailable        int32 // shards short of their quorum
+	short              int32 // shards with fewer readable copies than wanted
 
 	dollars [parts]float64 // since Reset, undiscounted
 
@@ -40,8 +41,8 @@ type ledger struct {
 	unavailableSeconds float64 // shard-seconds
 	lost               int64   // shards
 	repairBytes        float64
-	repairSeconds      float64 // from a shard's losing a readable copy to having all
-	restored           int64   // shards that got there
+	shortSeconds       float64 // shard-seconds with fewer readable copies than wanted
+	degraded           int64   // times that a shard came to have fewer
 	decisions          [kinds]int64
 }
 
@@ -60,6 +61,7 @@ func (w *World) accrue(t env.Time) {
 	l.dollars[partInterference] += interference * h
 	l.dollars[partUnavailability] += unavailability * h
 	l.unavailableSeconds += float64(l.unavailable) * (t - w.now).Seconds()
+	l.shortSeconds += float64(l.short) * (t - w.now).Seconds()
 
 	// ∫ c·e^(−u/τ) du over [now, t], u from the start of the step.
 	excess := float64(int(l.copies)-w.shards*w.wants)*w.pricePerCopyHour + interference + unavailability
@@ -86,21 +88,15 @@ func (w *World) chargeTraffic(src, dst int32, bytes float64) {
 }
 
 // closeLedger ends the account: repairs in flight are charged for what they
-// have moved, and shards still short of copies count with the time so far, a
-// lower bound of their time to repair.
+// have moved.
 func (w *World) closeLedger() {
-	streams := int32(w.cfg.Repair.StreamsPerNode)
 	for zone := range w.clocks {
 		z := w.advance(zone)
-		for _, f := range z.heap {
-			moved := min(z.v, w.flows.end[f]) - w.flows.start[f]
-			w.chargeTraffic(w.flows.source[f], f/streams, moved*float64(w.weight(f)))
-		}
-	}
-	for _, since := range w.underSince {
-		if since != env.Never {
-			w.ledger.repairSeconds += (w.now - since).Seconds()
-			w.ledger.restored++
+		for _, id := range z.first {
+			for ; id != none; id = w.flows[id].next {
+				f := &w.flows[id]
+				w.chargeTraffic(f.source, id/w.streams, (min(z.v, f.end)-f.start)*float64(w.weight(f.fast)))
+			}
 		}
 	}
 }
@@ -111,6 +107,7 @@ func (l *ledger) fields(c *state.Codec) {
 	state.Value(c, &l.fast)
 	state.Value(c, &l.chargedUnavailable)
 	state.Value(c, &l.unavailable)
+	state.Value(c, &l.short)
 	state.Fixed(c, l.dollars[:])
 	state.Value(c, &l.stepStart)
 	state.Value(c, &l.discount)
@@ -118,8 +115,8 @@ func (l *ledger) fields(c *state.Codec) {
 	state.Value(c, &l.unavailableSeconds)
 	state.Value(c, &l.lost)
 	state.Value(c, &l.repairBytes)
-	state.Value(c, &l.repairSeconds)
-	state.Value(c, &l.restored)
+	state.Value(c, &l.shortSeconds)
+	state.Value(c, &l.degraded)
 	state.Fixed(c, l.decisions[:])
 }
 
@@ -161,7 +158,7 @@ func (w *World) Measure(dst []env.Ratio) []env.Ratio {
 		env.Ratio{Num: shardSeconds - l.unavailableSeconds, Den: shardSeconds},
 		env.Ratio{Num: float64(l.lost), Den: 1},
 		env.Ratio{Num: l.repairBytes, Den: days},
-		env.Ratio{Num: l.repairSeconds, Den: float64(l.restored)},
+		env.Ratio{Num: l.shortSeconds, Den: float64(l.degraded)},
 		env.Ratio{Num: float64(decisions), Den: days},
 	)
 }

@@ -14,6 +14,7 @@ func (w *World) RestoreState(b []byte) error {
 	w.started = false
 	if err := state.Restore(b, w.fields); err != nil {
 		w.started = false
+		w.empty()
 		return fmt.Errorf("cluster: %s: %w", w.spec.ID, err)
 	}
 	if w.started {
@@ -23,6 +24,7 @@ func (w *World) RestoreState(b []byte) error {
 		}
 		if err != nil {
 			w.started = false
+			w.empty()
 			return fmt.Errorf("cluster: %s: damaged state: %w", w.spec.ID, err)
 		}
 	}
@@ -54,41 +56,30 @@ func (w *World) fields(c *state.Codec) {
 	state.Fixed(c, w.asked)
 	state.Fixed(c, w.flaps)
 	state.Fixed(c, w.flapsAt)
-	state.Fixed(c, w.head)
-	state.Fixed(c, w.held)
-	state.Fixed(c, w.streamsOut)
+	state.Fixed(c, w.cursor)
+	state.Fixed(c, w.lostAt)
 	for p := range w.ordinal {
 		state.Fixed(c, w.ordinal[p])
 	}
 	state.Fixed(c, w.rackDown)
 	state.Fixed(c, w.zoneDeclared)
-	for z := range w.clocks {
-		state.Value(c, &w.clocks[z].v)
-		state.Value(c, &w.clocks[z].at)
-		state.Value(c, &w.clocks[z].weight)
-		state.Slice(c, &w.clocks[z].heap)
-	}
-	state.Fixed(c, w.readable)
-	state.Fixed(c, w.intact)
-	state.Fixed(c, w.shardFlags)
-	state.Fixed(c, w.underSince)
-	state.Fixed(c, w.believed)
-	state.Fixed(c, w.ordered)
-	state.Fixed(c, w.active)
-	state.Fixed(c, w.locality)
-	state.Fixed(c, w.placements)
+	w.store.fields(c)
 	w.lists.fields(c)
 	w.domains.fields(c)
 	w.telemetry.fields(c)
 	w.suspicions.fields(c)
 	w.review.fields(c)
-	state.Value(c, &w.throttle)
-	state.Fixed(c, w.repNode)
-	state.Fixed(c, w.repState)
-	state.Fixed(c, w.repNext)
-	state.Fixed(c, w.repPrev)
-	w.flows.fields(c)
-	state.Fixed(c, w.levels[:])
+	state.Fixed(c, w.classImplied)
+	w.lost.fields(c)
+	w.leave.fields(c)
+	state.Fixed(c, w.wantCount[:])
+	state.Value(c, &w.commonWant)
+	state.Value(c, &w.silent)
+	state.Value(c, &w.dead)
+	w.flowFields(c)
+	state.Value(c, &w.short)
+	state.Value(c, &w.oneCopy)
+	state.Value(c, &w.noCopy)
 	state.Value(c, &w.unreachable)
 	state.Value(c, &w.declared)
 	state.Value(c, &w.racksUnreachable)

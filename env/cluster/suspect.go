@@ -53,7 +53,7 @@ type suspicions struct {
 	deadline []env.Time // when the node will be taken away; env.Never where not announced
 	asked    []uint16   // decisions on it
 	standing int32      // their number
-	cordoned int32      // nodes that are cordoned or draining
+	cordoned int32      // nodes that are cordoned
 }
 
 func newSuspicions(nodes int) suspicions {
@@ -113,10 +113,15 @@ func (w *World) endSuspicion(n int32) {
 		return
 	}
 	s.standing--
-	if f&(nodeCordoned|nodeDraining) != 0 {
-		s.cordoned--
+	if f&nodeDraining != 0 {
+		w.stay(n, true)
 	}
-	w.nodeFlags[n] = f &^ (nodeSuspect | nodeCordoned | nodeDraining | nodeRebooted)
+	if f&nodeCordoned != 0 {
+		s.cordoned--
+		w.health[n] &^= healthBarred
+		w.admitSoon = true // it takes copies again
+	}
+	w.nodeFlags[n] &^= nodeSuspect | nodeCordoned | nodeRebooted
 	s.kind[n], s.score[n], s.since[n], s.until[n], s.deadline[n] = noAlarm, 0, 0, 0, env.Never
 	w.q.cancel(w.timers.askSuspect + n)
 }
@@ -162,9 +167,9 @@ func (w *World) actSuspect(a Action, n int32) {
 	case Wait1m, Wait5m, Wait15m, Wait1h:
 		next = w.now + w.pause(a)
 	case Cordon:
-		w.cordon(n, nodeCordoned)
+		w.cordon(n)
 	case Drain:
-		w.cordon(n, 0)
+		w.cordon(n)
 		w.drain(n)
 	case Restart:
 		w.restartLive(n)
@@ -175,12 +180,14 @@ func (w *World) actSuspect(a Action, n int32) {
 	w.askAgain(n, next)
 }
 
-// cordon counts node n to those that take no new copies.
-func (w *World) cordon(n int32, flag uint16) {
-	if w.nodeFlags[n]&(nodeCordoned|nodeDraining) == 0 {
+// cordon keeps new copies off node n. A node that drains is cordoned too, and
+// remains so where its loss ends the draining.
+func (w *World) cordon(n int32) {
+	if w.nodeFlags[n]&nodeCordoned == 0 {
+		w.nodeFlags[n] |= nodeCordoned
+		w.health[n] |= healthBarred
 		w.suspicions.cordoned++
 	}
-	w.nodeFlags[n] |= flag
 }
 
 // restartLive restarts node n, which answers: it is away for the restart time,
@@ -229,8 +236,11 @@ func (w *World) checkSuspicions() error {
 		} else if f&(nodeCordoned|nodeDraining|nodeRebooted) != 0 {
 			return fmt.Errorf("node %d is no suspect and treated as one", n)
 		}
-		if f&(nodeCordoned|nodeDraining) != 0 {
+		if f&nodeCordoned != 0 {
 			cordoned++
+		}
+		if barred := w.health[n]&healthBarred != 0; barred != (f&nodeCordoned != 0) || f&nodeDraining != 0 && !barred {
+			return fmt.Errorf("node %d takes no copies: %v, cordoned or draining: %b", n, barred, f&(nodeCordoned|nodeDraining))
 		}
 	}
 	if standing != s.standing || cordoned != s.cordoned {

@@ -54,7 +54,7 @@ func TestSuspicion(t *testing.T) {
 			p.step(Cordon)
 			continue
 		}
-		if p.mask[Cordon] || w.eligible(0, 3) {
+		if p.mask[Cordon] || w.eligible(&holders{}, 3) || !w.eligible(&holders{}, 4) {
 			t.Fatal("a cordoned node takes copies, or can be cordoned again")
 		}
 		p.step(Hold)
@@ -106,12 +106,9 @@ func TestRestartCures(t *testing.T) {
 func TestReplace(t *testing.T) {
 	p := suspected(t, nil)
 	w := p.w
-	held := 0
-	for r := w.head[3]; r != none; r = w.repNext[r] {
-		held++
-	}
+	held := w.held[3]
 	p.acted = func(Action) {
-		if held == 0 || w.orders != int32(held) {
+		if held == 0 || w.orders != held {
 			t.Errorf("%d orders for %d copies given up", w.orders, held)
 		}
 		if w.unreachable != 1 || w.declared != 1 || w.losses1h != 0 {
@@ -119,8 +116,8 @@ func TestReplace(t *testing.T) {
 		}
 	}
 	p.step(Replace)
-	if !w.ended || w.nodeFlags[3] != 0 || w.ledger.lost != 0 || w.levels[w.wants] != int32(w.shards) {
-		t.Errorf("a question of kind %s at %d; flags %b, %d lost, %d of %d shards whole", w.kind, w.now, w.nodeFlags[3], w.ledger.lost, w.levels[w.wants], w.shards)
+	if !w.ended || w.nodeFlags[3] != 0 || w.ledger.lost != 0 || w.short != 0 {
+		t.Errorf("a question of kind %s at %d; flags %b, %d lost, %d shards short of copies", w.kind, w.now, w.nodeFlags[3], w.ledger.lost, w.short)
 	}
 	if got := w.telemetry.installed[3]; got != 30*env.Minute {
 		t.Errorf("the new machine came at %d, want after 30 min", got)

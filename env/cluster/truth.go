@@ -1,13 +1,9 @@
 package cluster
 
-import "mend/env"
-
 // nodeDown is called when node n, until now up, ceases to answer.
 func (w *World) nodeDown(n int32) {
-	for r := w.head[n]; r != none; r = w.repNext[r] {
-		if w.repState[r] == replicaLive {
-			w.setReadable(r/int32(w.width), -1)
-		}
+	if w.nodeFlags[n]&nodeDeclared == 0 {
+		w.silence(n)
 	}
 	w.abortFlowsOf(n)
 	if beat := w.beatBefore(n); beat >= w.upSince[n] {
@@ -23,10 +19,8 @@ func (w *World) nodeDown(n int32) {
 
 // nodeUp is called when node n answers again.
 func (w *World) nodeUp(n int32) {
-	for r := w.head[n]; r != none; r = w.repNext[r] {
-		if w.repState[r] == replicaLive {
-			w.setReadable(r/int32(w.width), +1)
-		}
+	if w.nodeFlags[n]&nodeDeclared == 0 {
+		w.serve(n)
 	}
 	w.upSince[n] = w.now
 	id := w.timers.monitor + n
@@ -38,44 +32,127 @@ func (w *World) nodeUp(n int32) {
 	}
 }
 
-// setReadable changes the number of readable copies of shard s by d and keeps
-// account of unavailability and of the time to repair.
-func (w *World) setReadable(s int32, d int8) {
-	before := w.readable[s]
-	after := uint8(int8(before) + d)
-	w.readable[s] = after
-	quorum := uint8(w.cfg.Data.Quorum)
+// silence is called when the copies on node n cease to be readable, serve when
+// they are again: it is up and not declared dead.
+func (w *World) silence(n int32) {
+	w.silent++
+	w.health[n] |= healthSilent
+	w.changeReadable(n, -1)
+}
+
+func (w *World) serve(n int32) {
+	w.silent--
+	w.health[n] &^= healthSilent
+	w.changeReadable(n, +1)
+}
+
+// changeReadable accounts for node n's copies, which have become readable (+1)
+// or ceased to be (−1).
+func (w *World) changeReadable(n int32, d int) {
+	odd := w.odd(n, healthSilent, 0)
+	for _, s := range odd {
+		if w.records[w.on(s, n)].state() == replicaLive {
+			after := w.readableOf(s)
+			w.account(s, after-d, after)
+		}
+	}
+	if w.uniform {
+		w.accountMany(int(w.commonWant), w.held[n]-int32(len(odd)), d)
+		return
+	}
+	// The others, by how many copies they want.
+	var wants [maxFactor + 1]int32
+	for kind, c := range w.tallyOf(n) {
+		wants[kind/2+1] += c
+	}
+	for _, s := range odd {
+		if r := w.records[w.on(s, n)]; r.state() == replicaLive && !w.isMarked(r) {
+			wants[w.info[s].want]--
+		}
+	}
+	for want, c := range wants {
+		w.accountMany(want, c, d)
+	}
+}
+
+// accountMany accounts for c shards that want so many copies, of which all are
+// readable (+1), or all but one (−1), since now.
+func (w *World) accountMany(want int, c int32, d int) {
+	l := &w.ledger
+	if d < 0 {
+		l.short += c
+		l.degraded += int64(c)
+	} else {
+		l.short -= c
+	}
+	if want == w.cfg.Data.Quorum {
+		l.unavailable -= c * int32(d)
+		l.chargedUnavailable -= c * int32(d)
+	}
+}
+
+// account keeps account of unavailability and of the time to repair where the
+// number of readable copies of shard s changes.
+func (w *World) account(s int32, before, after int) {
+	quorum := w.cfg.Data.Quorum
+	x := &w.info[s]
 	if (before < quorum) != (after < quorum) {
 		change := int32(1)
 		if after >= quorum {
 			change = -1
 		}
 		w.ledger.unavailable += change
-		if w.shardFlags[s]&shardLost == 0 {
+		if x.flags&shardLost == 0 {
 			w.ledger.chargedUnavailable += change
 		}
 	}
-	wants := uint8(w.wants)
-	if before >= wants && after < wants {
-		w.underSince[s] = w.now
-	} else if before < wants && after >= wants && w.underSince[s] != env.Never {
-		w.ledger.repairSeconds += (w.now - w.underSince[s]).Seconds()
-		w.ledger.restored++
-		w.underSince[s] = env.Never
+	want := int(x.want)
+	if before >= want && after < want {
+		w.ledger.short++
+		w.ledger.degraded++
+	} else if before < want && after >= want {
+		w.ledger.short--
 	}
 }
 
-// destroyed accounts for the end of one intact copy of shard s; the last one
-// loses the shard.
+// destroyCopies accounts for the end of all that node n holds.
+func (w *World) destroyCopies(n int32) {
+	w.health[n] |= healthDead
+	w.dead++
+	w.ledger.copies -= w.held[n]
+	if w.dead == 1 && w.marks[n] == 0 && w.wantCount[1] == 0 {
+		return // all have copies elsewhere
+	}
+	e := w.entriesOf(n)
+	for i := 0; i < len(e); i += w.stride {
+		if e[i]&marked == 0 && !w.othersDead(e[i+1:i+w.stride]) {
+			continue
+		}
+		w.destroyed(shardAt(e[i]))
+	}
+}
+
+// othersDead reports whether all other nodes of an entry are dead.
+func (w *World) othersDead(others []int32) bool {
+	for _, n := range others {
+		if w.health[n]&healthDead == 0 && n != int32(w.nodes) {
+			return false
+		}
+	}
+	return true
+}
+
+// destroyed is called when an intact copy of shard s may have been the last:
+// then the shard is lost.
 func (w *World) destroyed(s int32) {
-	w.intact[s]--
-	if w.intact[s] > 0 || w.shardFlags[s]&shardLost != 0 {
+	x := &w.info[s]
+	if x.flags&shardLost != 0 || w.intactOf(s) > 0 {
 		return
 	}
-	w.shardFlags[s] |= shardLost
+	x.flags |= shardLost
 	w.ledger.lost++
 	w.charge(partLoss, w.pricePerLoss)
-	if w.readable[s] < uint8(w.cfg.Data.Quorum) {
+	if w.readableOf(s) < w.cfg.Data.Quorum {
 		w.ledger.chargedUnavailable--
 	}
 }

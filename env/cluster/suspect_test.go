@@ -174,3 +174,27 @@ func TestSuspicionValidate(t *testing.T) {
 	c.Predictor = Predictor{Preset: "none", DriftAt: time.Hour, DriftRecall: 0.5, DriftPrecision: 0.5}
 	namesAll(t, c.Validate(), "predictor.drift_recall")
 }
+
+// TestDrainSuspect: what a suspect holds is moved away, with never a shard short
+// of a copy; it takes no new ones while the alarm stands, and does so again after
+// it.
+func TestDrainSuspect(t *testing.T) {
+	p := suspected(t, nil)
+	w := p.w
+	if w.held[3] == 0 {
+		t.Fatal("the suspect holds nothing")
+	}
+	p.step(Drain)
+	if w.now != 6*env.Hour || w.held[3] != 0 || p.raw(fDraining) != 1 || p.raw(fCordoned) != 1 || p.mask[Drain] || p.mask[Cordon] {
+		t.Errorf("at %d it holds %d; draining %g, cordoned %g, mask %v", w.now, w.held[3], p.raw(fDraining), p.raw(fCordoned), p.mask)
+	}
+	for !w.ended {
+		if w.eligible(&holders{}, 3) {
+			t.Fatal("a draining node takes copies")
+		}
+		p.step(Hold)
+	}
+	if w.nodeFlags[3] != 0 || !w.eligible(&holders{}, 3) || w.ledger.degraded != 0 || w.ledger.repairBytes == 0 {
+		t.Errorf("flags %b after the alarm, %d times short of copies, %g bytes moved", w.nodeFlags[3], w.ledger.degraded, w.ledger.repairBytes)
+	}
+}

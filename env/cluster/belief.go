@@ -28,7 +28,7 @@ func (w *World) loseCopies(n int32) {
 	w.health[n] |= healthBad
 	w.badNodes++
 	implied := w.impliedOf(n)
-	copy(implied, w.tallyOf(n))
+	copy(implied, w.unmarkedOf(n))
 	for kind, c := range implied {
 		w.levelImplied(kind, c)
 		w.countClass(kind, c)
@@ -40,9 +40,9 @@ func (w *World) impliedOf(n int32) []int32 {
 	return w.implied[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
 }
 
-// tallyOf are the counts of node n's entries that are not marked, by kind.
-func (w *World) tallyOf(n int32) []int32 {
-	return w.tally[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
+// unmarkedOf are the counts of node n's entries that are not marked, by kind.
+func (w *World) unmarkedOf(n int32) []int32 {
+	return w.unmarked[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
 }
 
 // kindOf is the kind of a plain shard of whose nodes all but these are bad.
@@ -143,23 +143,25 @@ func (w *World) voidCopies(n int32) {
 	w.gone = w.gone[:0]
 	w.unqueue(n)
 	e := w.entriesOf(n)
-	for i := w.held[n] - 1; i >= 0; i-- {
-		s := shardAt(e[int(i)*w.stride])
-		if w.info[s].flags&shardPlain != 0 && w.records[w.on(s, n)].state() == replicaLive {
-			w.explicit(s)
-		}
+	for i := 0; i < len(e); i += w.stride {
+		s := shardAt(e[i])
 		r := w.on(s, n)
-		live := w.records[r].state() == replicaLive
-		w.unlink(r)
-		if !live {
-			continue
+		if w.records[r].state() == replicaLive {
+			if w.info[s].flags&shardPlain != 0 {
+				w.explicit(s)
+			}
+			w.mark(s)
+			w.records[r] = 0
+			w.refresh(s)
+			if w.info[s].flags&shardLost != 0 {
+				w.gone = append(w.gone, s)
+			}
 		}
-		w.mark(s)
-		w.refresh(s)
-		if w.info[s].flags&shardLost != 0 {
-			w.gone = append(w.gone, s)
-		}
+		w.records[r] = 0
 	}
+	clear(e)
+	clear(w.unmarkedOf(n))
+	w.held[n], w.live[n], w.marks[n] = 0, 0, 0
 }
 
 // surplus chooses which copy of shard s to drop when r has come to be one too
@@ -428,7 +430,7 @@ func (w *World) drain(n int32) {
 	w.health[n] |= healthBad
 	w.badNodes++
 	implied := w.impliedOf(n)
-	copy(implied, w.tallyOf(n))
+	copy(implied, w.unmarkedOf(n))
 	for _, c := range implied {
 		w.orders += c
 	}

@@ -83,7 +83,7 @@ func TestFreeSpaceFeature(t *testing.T) {
 			nodes++
 			space += int(w.nodeCopies)
 			rebuilding += int(w.inUsed[n])
-			space -= int(w.held[n]) - int(w.inUsed[n])
+			space -= int(w.held[n])
 		}
 		space -= int(w.orders)
 		if nodes > 0 {

@@ -31,7 +31,7 @@ func (w *World) CheckInvariants() error {
 // them.
 func (w *World) checkRanges() error {
 	for n := range int32(w.nodes) {
-		if w.held[n] < 0 || int(w.held[n]) > w.capacity || w.cursor[n] < 0 || w.cursor[n] > w.held[n] {
+		if w.held[n] < 0 || int(w.held[n])+int(w.inUsed[n]) > w.capacity || w.cursor[n] < 0 || w.cursor[n] > w.held[n] {
 			return fmt.Errorf("node %d holds %d copies, %d of them dealt with, of at most %d", n, w.held[n], w.cursor[n], w.capacity)
 		}
 		e := w.entriesOf(n)
@@ -49,7 +49,11 @@ func (w *World) checkRanges() error {
 		if rep == 0 {
 			continue
 		}
-		if n := rep.node(); rep.state() == replicaNone || n < 0 || int(n) >= w.nodes || rep.pos() >= w.held[n] {
+		n := rep.node()
+		if rep.state() == replicaRebuilding && n >= 0 && int(n) < w.nodes && rep.pos() < w.streams {
+			continue
+		}
+		if rep.state() == replicaNone || n < 0 || int(n) >= w.nodes || rep.pos() >= w.held[n] {
 			return fmt.Errorf("record %d is at place %d of node %d in state %d", r, rep.pos(), n, rep.state())
 		}
 	}
@@ -235,7 +239,7 @@ func (w *World) checkEntries(n int32) error {
 		others := map[int32]bool{}
 		for _, r := range w.copiesOf(s) {
 			switch {
-			case r != 0 && r.node() == n:
+			case r != 0 && r.state() != replicaRebuilding && r.node() == n:
 				rep = r
 			case r.state() == replicaLive:
 				others[r.node()] = true
@@ -246,9 +250,6 @@ func (w *World) checkEntries(n int32) error {
 		}
 		if rep.state() == replicaLive {
 			live++
-		}
-		if rep.state() == replicaRebuilding && (!w.up(n) || w.nodeFlags[n]&nodeUnreachable != 0) {
-			return fmt.Errorf("node %d is down or unreachable and receives a repair", n)
 		}
 		if e[i]&marked != 0 {
 			marks++
@@ -277,8 +278,8 @@ func (w *World) checkEntries(n int32) error {
 			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others)
 		}
 	}
-	if !slices.Equal(tally[:], w.tallyOf(n)) {
-		return fmt.Errorf("node %d: entries by kind %v, counted %v", n, tally, w.tallyOf(n))
+	if !slices.Equal(tally[:], w.unmarkedOf(n)) {
+		return fmt.Errorf("node %d: entries by kind %v, counted %v", n, tally, w.unmarkedOf(n))
 	}
 	if live != w.live[n] || marks != w.marks[n] {
 		return fmt.Errorf("node %d: %d live copies, %d marked entries, counted %d and %d", n, live, marks, w.live[n], w.marks[n])
@@ -434,7 +435,7 @@ func (w *World) checkRepairs() error {
 		}
 		dst, src := int32(id)/w.streams, f.source
 		r := w.records[f.replica]
-		if r.state() != replicaRebuilding || r.node() != dst || !w.up(dst) || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
+		if r.state() != replicaRebuilding || r.node() != dst || r.pos() != int32(id)%w.streams || !w.up(dst) || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
 			return fmt.Errorf("repair %d from node %d to %d fills record %d of state %d", id, src, dst, f.replica, r.state())
 		}
 		if !(f.start >= 0 && f.start <= f.end && f.end <= math.MaxFloat64) {

@@ -95,7 +95,7 @@ func (w *World) observe(obs []float32, mask []bool) {
 	raw[fNoCopy] = math.Log1p(float64(w.noCopy))
 	raw[fBacklog] = math.Log1p(float64(w.orders) * w.shardBytes / (w.zoneRate * float64(w.zones)) / 3600)
 	if reachable := float64(w.nodes - int(w.unreachable)); reachable > 0 {
-		raw[fFreeSpace] = float64(w.reachableSpace-int64(w.orders-w.ledger.slow-w.ledger.fast)) / (reachable * float64(w.nodeCopies))
+		raw[fFreeSpace] = float64(w.reachableSpace-int64(w.orders)) / (reachable * float64(w.nodeCopies))
 	}
 	clear(w.legal)
 	w.legal[Hold] = true

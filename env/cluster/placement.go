@@ -108,7 +108,7 @@ func (w *World) gather(s int32, h *holders) {
 // it answers, is not to be emptied, has space, and no copy that counts is in its
 // rack, unless copies are placed at random, nor any record of the shard on itself.
 func (w *World) eligible(h *holders, n int32) bool {
-	if w.health[n] != healthHealthy || int(w.held[n]) >= w.capacity {
+	if w.health[n] != healthHealthy || int(w.held[n])+int(w.inUsed[n]) >= w.capacity {
 		return false
 	}
 	others := h.node[:h.records]

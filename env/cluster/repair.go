@@ -217,11 +217,7 @@ type flow struct {
 
 // flowOf finds the flow that fills record r.
 func (w *World) flowOf(r int32) int32 {
-	for f := w.records[r].node() * w.streams; ; f++ {
-		if w.flows[f].replica == r {
-			return f
-		}
-	}
+	return w.records[r].node()*w.streams + w.records[r].pos()
 }
 
 // zoneClock shares a zone's repair bandwidth among the repairs into it, in
@@ -343,13 +339,13 @@ func (w *World) startRepair(s, src, dst int32) bool {
 		return false
 	}
 	x := &w.info[s]
-	w.link(r, dst, replicaRebuilding)
-	w.ledger.copies++
-	x.active++
 	id := dst * w.streams
 	for w.flows[id].replica != none {
 		id++
 	}
+	w.records[r] = newReplica(dst, id-dst*w.streams, replicaRebuilding)
+	w.ledger.copies++
+	x.active++
 	w.inUsed[dst]++
 	w.outUsed[src]++
 	f := &w.flows[id]
@@ -440,7 +436,8 @@ func (w *World) inFlight(f *flow) *int32 {
 
 // stop ends flow f before its time. Its order stands.
 func (w *World) stop(f int32) {
-	w.unlink(w.end(f))
+	w.records[w.end(f)] = 0
+	w.ledger.copies--
 }
 
 // abortFlowsOf stops the repairs into and out of node n, whose orders wait
@@ -482,19 +479,39 @@ func (w *World) repaired(zone int) {
 func (w *World) complete(r int32) {
 	s := r / int32(w.width)
 	x := &w.info[s]
-	w.setState(r, replicaLive)
+	w.link(r, w.records[r].node(), replicaLive)
 	x.ordered--
 	w.orders--
-	readable := w.readableOf(s)
-	w.account(s, readable-1, readable)
-	b := w.believedOf(s)
-	w.level(s, b-1, b)
-	if b > int(x.want) {
-		w.drop(w.surplus(s, r))
-		b--
+	readable, b, want := 0, 0, int(x.want)
+	healthy, missing := true, false
+	for _, q := range w.copiesOf(s) {
+		if q.state() != replicaLive {
+			continue
+		}
+		h := w.health[q.node()]
+		if h&healthSilent == 0 {
+			readable++
+		}
+		if w.nodeFlags[q.node()]&nodeUnreachable != 0 {
+			missing = true
+			continue
+		}
+		b++
+		healthy = healthy && h&healthBad == 0
 	}
-	if b == int(x.want) {
+	w.account(s, readable-1, readable)
+	w.level(s, b-1, b)
+	if b == want && missing {
 		w.supersede(s)
+	}
+	if b == want && healthy && x.ordered == 0 && x.flags&shardLost == 0 {
+		w.makePlain(s)
+		return
+	}
+	if b > want {
+		if w.drop(w.surplus(s, r)); b-1 == want {
+			w.supersede(s)
+		}
 	}
 	w.refresh(s)
 	w.settle(s)

@@ -62,7 +62,7 @@ func (w *World) changeReadable(n int32, d int) {
 	}
 	// The others, by how many copies they want.
 	var wants [maxFactor + 1]int32
-	for kind, c := range w.tallyOf(n) {
+	for kind, c := range w.unmarkedOf(n) {
 		wants[kind/2+1] += c
 	}
 	for _, s := range odd {

@@ -180,7 +180,7 @@ func runBench(ctx context.Context, o *benchOptions, args []string) error {
 // benchmarks lists all. Peak memory comes first: a new process counts that of
 // the one that it was started from, which has touched little yet.
 func (o *benchOptions) benchmarks() []bench.Benchmark {
-	return slices.Concat(o.memory(), bench.Kernel(), bench.Steps(), o.training(), bench.Act(), o.solved(), o.regret())
+	return slices.Concat(o.memory(), bench.Kernel(), bench.Steps(), o.training(), bench.Act(), o.env(), o.solved(), o.regret())
 }
 
 // chooseBenchmarks picks those that args name, and says which of their results

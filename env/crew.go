@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -20,18 +21,21 @@ import (
 //
 // To wake a processor that idles takes far longer than a step of many a world:
 // 50 to 100 µs on a virtual machine. So a helper, once there, watches for the
-// next job for spinTime, and then ends; and it is started only where that is
-// likely to pay. Which is judged by the clock: it decides who does the work, not
-// what comes of it.
+// next job for spinTime, and then ends. Where other programs want the processors
+// too, helpers cost more than they give. So now and then a few jobs are done
+// alone and a few shared, and the others as took less. The clock decides who does
+// the work, not what comes of it.
 type crew struct {
 	n, workers int
-	grain      int // items claimed at a time
-	job        func(from, to int)
+	grain      int                // items claimed at a time
+	job        func(from, to int) // the present one
 
-	work time.Duration // what a job takes one worker, a running mean
-	last time.Time     // when the last job was done
-	// leastWork and muchWork but for tests.
-	least, much time.Duration
+	turn          int                   // of the present job, in [0, period)
+	alone, shared [trials]time.Duration // what jobs on trial took
+	work          time.Duration         // the median of alone
+	pays          bool                  // sharing took less
+	always        bool                  // to share, in tests
+	last          time.Time             // when the last job was done
 
 	helpers []helper
 	blocks  []block
@@ -59,16 +63,21 @@ const (
 	// spinTime is how long a helper without work stays, and so how much of its
 	// processor's time the last job can waste.
 	spinTime = 100 * time.Microsecond
-	// leastWork is what a job must take for helpers to take part: sharing one out
-	// costs about 1 µs.
+	// leastWork is what a job must take to be shared: to share it costs about 1 µs.
 	leastWork = 8 * time.Microsecond
-	// muchWork is worth waking a processor for, whether or not the next job comes
-	// within spinTime.
+	// muchWork is worth waking a processor for, even where the next job does not
+	// come within spinTime.
 	muchWork = 300 * time.Microsecond
+
+	// Of period jobs, the first so many are done alone to see what they take.
+	// Twice as many follow that are shared: helpers may come during the first
+	// half, and the second half is what counts.
+	trials = 8
+	period = 512
 )
 
-func newCrew(n, workers int, job func(from, to int)) *crew {
-	c := &crew{n: n, workers: max(1, min(workers, n)), job: job, least: leastWork, much: muchWork}
+func newCrew(n, workers int) *crew {
+	c := &crew{n: n, workers: max(1, min(workers, n))}
 	c.grain = 1 + n/(64*c.workers)
 	c.blocks = make([]block, c.workers)
 	for b := range c.blocks {
@@ -82,31 +91,55 @@ func newCrew(n, workers int, job func(from, to int)) *crew {
 	return c
 }
 
-// do does the job once.
-func (c *crew) do() {
+// do does a job, of the kind that do always does, with helpers where they gain
+// time.
+func (c *crew) do(job func(from, to int)) {
 	if c.workers == 1 {
-		c.job(0, c.n)
+		job(0, c.n)
 		return
 	}
 	began := time.Now()
-	gap := began.Sub(c.last)
-	mine := c.n
-	if c.work < c.least {
-		c.job(0, c.n)
+	near := began.Sub(c.last) < spinTime
+	worth := c.work >= leastWork && (near || c.work >= muchWork)
+	if c.always || worth && (c.pays || c.turn < 3*trials) && c.turn >= trials {
+		c.share(job)
 	} else {
-		mine = c.share(c.work >= c.much || gap < spinTime)
+		job(0, c.n)
 	}
 	c.last = time.Now()
-	if mine > 0 {
-		// Of the caller's items only: what the helpers took, or its wait for
-		// them, says little.
-		c.work += (c.last.Sub(began)*time.Duration(c.n)/time.Duration(mine) - c.work) / 8
-	}
+	c.learn(c.last.Sub(began))
 }
 
-// share does the job with the helpers that are here, and starts the others
-// where that is wanted. It returns how many items the caller did.
-func (c *crew) share(start bool) int {
+// learn takes note of what the job of this turn took.
+func (c *crew) learn(took time.Duration) {
+	switch t := c.turn; {
+	case t < trials:
+		c.alone[t] = took
+		if t == trials-1 {
+			c.work = median(&c.alone)
+		}
+	case t >= 2*trials && t < 3*trials:
+		c.shared[t-2*trials] = took
+		if t == 3*trials-1 {
+			c.pays = median(&c.shared) < c.work
+		}
+	}
+	c.turn = (c.turn + 1) % period
+}
+
+// median sorts x. It is not moved by the few jobs that do much more than others.
+func median(x *[trials]time.Duration) time.Duration {
+	slices.Sort(x[:])
+	return x[trials/2]
+}
+
+// share does a job with the helpers that are here, and starts the others.
+func (c *crew) share(job func(from, to int)) {
+	if c.workers == 1 {
+		job(0, c.n)
+		return
+	}
+	c.job = job
 	c.done.Store(0)
 	for b := range c.blocks {
 		first := int64(0)
@@ -116,25 +149,23 @@ func (c *crew) share(start bool) int {
 		c.blocks[b].next.Store(first)
 	}
 	c.issued.Add(1)
-	if start {
-		for h := range c.helpers {
-			if x := &c.helpers[h]; !x.here.Load() {
-				x.here.Store(true)
-				go x.run()
-			}
+	for h := range c.helpers {
+		if x := &c.helpers[h]; !x.here.Load() {
+			x.here.Store(true)
+			go x.run()
 		}
 	}
-	mine := c.claim(0)
+	c.claim(0)
 	for spins := 1; c.done.Load() < int64(c.n); spins++ {
-		if spins%64 == 0 {
-			runtime.Gosched()  // a helper may have been preempted
-			mine += c.claim(0) // what workers have left that panicked
+		if spins%1024 == 0 {
+			runtime.Gosched() // a helper may have been preempted
+			c.claim(0)        // what workers have left that panicked
 		}
 	}
+	c.job = nil
 	if s := c.broken.Swap(nil); s != nil {
 		panic(*s)
 	}
-	return mine
 }
 
 // help takes part in jobs until none has come for spinTime. It may come late
@@ -147,7 +178,7 @@ func (c *crew) help(h int) {
 	for {
 		waiting := time.Now()
 		for spins := 1; c.issued.Load() == seen; spins++ {
-			if spins%256 != 0 {
+			if spins%2048 != 0 {
 				continue
 			}
 			if time.Since(waiting) > spinTime {
@@ -160,8 +191,9 @@ func (c *crew) help(h int) {
 	}
 }
 
-// claim claims and does items until none is left, and returns how many it did.
-func (c *crew) claim(worker int) (items int) {
+// claim claims and does items until none is left.
+func (c *crew) claim(worker int) {
+	items := 0
 	defer func() {
 		if r := recover(); r != nil {
 			s := fmt.Sprintf("%v\n\n%s", r, debug.Stack())
@@ -184,5 +216,4 @@ func (c *crew) claim(worker int) (items int) {
 			c.job(int(from), int(to))
 		}
 	}
-	return items
 }

@@ -1,7 +1,4 @@
 package env
 
-// ShareAll makes every Step one that helpers are started for, however little
-// there is to do.
-func (v *Vector) ShareAll() { v.crew.shareAll() }
-
-func (c *crew) shareAll() { c.least, c.much = 0, 0 }
+// ShareAll has every Step shared, however little there is to do.
+func (v *Vector) ShareAll() { v.crew.always = true }

@@ -36,9 +36,10 @@ type Vector struct {
 	exploring []Exploring // the same environments; nil where SetExplore was not called
 	explore   float64
 
-	// What stepEnvs works on.
-	actions []int
-	t       *TimeStep
+	// stepEnvs and resetEnvs, made once, and what they work on.
+	stepJob, resetJob func(from, to int)
+	actions           []int
+	t                 *TimeStep
 }
 
 // NewVector joins environments of equal Spec.
@@ -52,7 +53,8 @@ func NewVector(root seed.Seed, envs ...Env) (*Vector, error) {
 		}
 	}
 	v := &Vector{root: root, envs: envs, episode: make([]uint64, len(envs)), measured: make([][]Ratio, len(envs))}
-	v.crew = newCrew(len(envs), 1, v.stepEnvs)
+	v.stepJob, v.resetJob = v.stepEnvs, v.resetEnvs
+	v.SetWorkers(1)
 	v.batched, _ = envs[0].(Batched)
 	for i, e := range envs {
 		if reflect.TypeOf(e) != reflect.TypeOf(envs[0]) {
@@ -104,15 +106,15 @@ func (v *Vector) Explores(i int) bool {
 	return x < v.explore
 }
 
-// SetWorkers lets Step use up to n processors, the caller's included; at first
+// SetWorkers lets Reset and Step use up to n processors, the caller's included; at first
 // it is 1, and less counts as 1. Results do not depend on it. Environments must
 // then share nothing that one of them writes to. The others' goroutines come and
 // go as they are worth it, and are gone soon after the last Step: there is
 // nothing to close. See crew.
 //
-// A panic of a world is then one of Step, after all others have been stepped;
+// A panic of a world is then the caller's, after all others have had their turn;
 // its value is a string that names it and its stack.
-func (v *Vector) SetWorkers(n int) { v.crew = newCrew(len(v.envs), n, v.stepEnvs) }
+func (v *Vector) SetWorkers(n int) { v.crew = newCrew(len(v.envs), n) }
 
 // N is the number of environments.
 func (v *Vector) N() int { return len(v.envs) }
@@ -123,7 +125,14 @@ func (v *Vector) Spec() *Spec { return v.envs[0].Spec() }
 // Reset starts the first episode of every environment.
 func (v *Vector) Reset(t *TimeStep) {
 	v.check(t)
-	for i := range v.envs {
+	v.t = t
+	v.crew.share(v.resetJob)
+	v.t = nil
+}
+
+func (v *Vector) resetEnvs(from, to int) {
+	t := v.t
+	for i := from; i < to; i++ {
 		v.episode[i] = 0
 		v.start(i, t)
 		t.Reward[i], t.Elapsed[i] = 0, 0
@@ -139,7 +148,7 @@ func (v *Vector) Step(actions []int, t *TimeStep) {
 		panic(fmt.Sprintf("env: %d actions for %d environments", len(actions), len(v.envs)))
 	}
 	v.actions, v.t = actions, t
-	v.crew.do()
+	v.crew.do(v.stepJob)
 	v.actions, v.t = nil, nil // no longer ours
 	if v.Ended == nil {
 		return

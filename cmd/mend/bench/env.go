@@ -329,64 +329,80 @@ const vectorWorlds = 64
 
 // twoCores measures a Vector of a world: decisions a second of one processor, of
 // two, and how many times as many those are. All by the clock on the wall, in
-// turns; Resets are included, and the policy, which one processor runs.
+// turns, and over the same steps, from the first Reset on; the policy is included,
+// which one processor runs.
 func twoCores(c Cluster) Benchmark {
 	name := fmt.Sprintf("env/%s/vector=%d", c.Name, vectorWorlds)
 	b := Benchmark{Names: []string{name + "/cores=1", name + "/cores=2", name + "/speedup"}}
-	if runtime.NumCPU() < 2 {
+	cores := min(2, runtime.NumCPU())
+	if cores == 1 {
 		b.Names = b.Names[:1]
 	}
 	b.Run = func(ctx context.Context, s Sampler) ([]Result, error) {
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(len(b.Names[:min(2, len(b.Names))])))
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
 		began := time.Now()
 		s.Clock = func() time.Duration { return time.Since(began) }
-		worlds := make([]env.Env, vectorWorlds)
-		for i := range worlds {
-			var err error
-			if worlds[i], err = c.New(); err != nil {
-				return nil, fmt.Errorf("bench: %s: %w", name, err)
-			}
-		}
-		v, err := env.NewVector(1, worlds...)
+		s.Time *= 10 // helpers come and go, and episodes end
+		play, err := c.vector()
 		if err != nil {
 			return nil, fmt.Errorf("bench: %s: %w", name, err)
 		}
-		policy, err := c.Policy(v.Spec())
-		if err != nil {
-			return nil, fmt.Errorf("bench: %s: %w", name, err)
+		steps := 0
+		once := Sampler{Runs: 1, Time: s.Time, Clock: s.Clock}
+		if _, err := once.Seconds(ctx, func(n int) error { play(1, n); steps = n; return nil }); err != nil {
+			return nil, err
 		}
-		t, actions := env.NewTimeStep(vectorWorlds, v.Spec()), make([]int, vectorWorlds)
-		v.Reset(t)
-		one := s
-		one.Runs = 1
 		var rates [2][]float64
 		var speedup []float64
 		for range s.Runs {
-			for i := range b.Names[:min(2, len(b.Names))] {
-				v.SetWorkers(i + 1)
-				seconds, err := one.Seconds(ctx, func(n int) error {
-					for range n {
-						policy.Act(t, actions)
-						v.Step(actions, t)
-					}
-					return nil
-				})
-				if err != nil {
-					return nil, err
+			for i := range cores {
+				if ctx.Err() != nil {
+					return nil, context.Cause(ctx)
 				}
-				rates[i] = append(rates[i], vectorWorlds/seconds[0])
+				began := s.Clock()
+				play(i+1, steps)
+				rates[i] = append(rates[i], float64(vectorWorlds*steps)/(s.Clock()-began).Seconds())
 			}
-			if len(b.Names) > 1 {
-				speedup = append(speedup, rates[1][len(rates[1])-1]/rates[0][len(rates[0])-1])
+			if cores == 2 {
+				last := len(speedup)
+				speedup = append(speedup, rates[1][last]/rates[0][last])
 			}
 		}
 		results := []Result{Summarize(b.Names[0], "decisions/s", rates[0])}
-		if len(b.Names) > 1 {
+		if cores == 2 {
 			results = append(results, Summarize(b.Names[1], "decisions/s", rates[1]), Summarize(b.Names[2], "ratio", speedup))
 		}
 		return results, nil
 	}
 	return b
+}
+
+// vector returns what plays a Vector of the world from its Reset for so many
+// steps.
+func (c Cluster) vector() (play func(workers, steps int), err error) {
+	worlds := make([]env.Env, vectorWorlds)
+	for i := range worlds {
+		if worlds[i], err = c.New(); err != nil {
+			return nil, err
+		}
+	}
+	v, err := env.NewVector(1, worlds...)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := c.Policy(v.Spec())
+	if err != nil {
+		return nil, err
+	}
+	t, actions := env.NewTimeStep(vectorWorlds, v.Spec()), make([]int, vectorWorlds)
+	return func(workers, steps int) {
+		v.SetWorkers(workers)
+		v.Reset(t)
+		for range steps {
+			policy.Act(t, actions)
+			v.Step(actions, t)
+		}
+	}, nil
 }
 
 // batch measures a Vector of 1,024 carts under random actions, Resets included.

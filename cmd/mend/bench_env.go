@@ -19,34 +19,36 @@ const (
 
 // env lists the benchmarks of worlds.
 func (o *benchOptions) env() []bench.Benchmark {
-	return bench.Env([]bench.Cluster{scaled(1, 20), scaled(10, 1)}, func() env.Env { return classic.NewCartPole() })
+	return bench.Env([]bench.Cluster{o.scaled(1, 20), o.scaled(10, 1)}, func() env.Env { return classic.NewCartPole() })
 }
 
 // scaled is RackBursts-v0 with factor times as many zones, each of factor times
 // as many racks and with so much more bandwidth, and with 100 shards a node
 // that together are as large as before.
-func scaled(factor, episodes int) bench.Cluster {
+func (o *benchOptions) scaled(factor, episodes int) bench.Cluster {
 	const shardsPerNode = 100
-	c := configs.Default(benchWorld, "ppo")
-	x := c.Env.Cluster
-	x.Topology.ZonesPerRegion *= factor
-	x.Topology.RacksPerZone *= factor
-	x.Repair.ZoneMBps *= float64(factor)
-	x.Data.ShardGB *= float64(x.Data.ShardsPerNode) / shardsPerNode
-	x.Data.ShardsPerNode = shardsPerNode
-	nodes := x.Topology.Nodes()
-	f := func() (*factory, error) {
-		if err := x.Validate(); err != nil {
-			return nil, err
+	config := func() (*configs.Run, *factory, error) {
+		c, err := (&overrides{set: o.set}).readData(benchWorld, fmt.Appendf(nil, "env: {id: %s}\nalgo: ppo\n", benchWorld))
+		if err != nil {
+			return nil, nil, err
 		}
-		return newFactory(&c.Env)
+		x := c.Env.Cluster
+		x.Topology.ZonesPerRegion *= factor
+		x.Topology.RacksPerZone *= factor
+		x.Repair.ZoneMBps *= float64(factor)
+		x.Data.ShardGB *= float64(x.Data.ShardsPerNode) / shardsPerNode
+		x.Data.ShardsPerNode = shardsPerNode
+		if err := x.Validate(); err != nil {
+			return nil, nil, usage(err)
+		}
+		f, err := newFactory(&c.Env)
+		return c, f, err
 	}
 	return bench.Cluster{
-		Name:     fmt.Sprintf("%s/nodes=%d", benchWorld, nodes),
-		Shards:   nodes * shardsPerNode,
+		Name:     fmt.Sprintf("%s/nodes=%d", benchWorld, 100*factor*factor),
 		Episodes: episodes,
 		New: func() (bench.Counted, error) {
-			f, err := f()
+			_, f, err := config()
 			if err != nil {
 				return nil, err
 			}
@@ -61,11 +63,11 @@ func scaled(factor, episodes int) bench.Cluster {
 			return counted, nil
 		},
 		Policy: func(spec *env.Spec) (agents.Policy, error) {
-			f, err := f()
+			c, f, err := config()
 			if err != nil {
 				return nil, err
 			}
-			return f.rule(&c, benchRule, spec)
+			return f.rule(c, benchRule, spec)
 		},
 	}
 }

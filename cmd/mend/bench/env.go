@@ -16,17 +16,17 @@ import (
 
 // Cluster is a world of env/cluster to measure, played by a policy.
 type Cluster struct {
-	Name   string // such as RackBursts-v0/nodes=100
-	Shards int
+	Name string // such as RackBursts-v0/nodes=100
 	// Episodes is how many are played for one sample, from Reset to the end.
 	Episodes int
 	New      func() (Counted, error)
 	Policy   func(*env.Spec) (agents.Policy, error)
 }
 
-// Counted is a world that counts its work.
+// Counted is a world that counts its work, and says what there is of it.
 type Counted interface {
 	env.Env
+	Config() cluster.Config
 	Counts() cluster.Counts
 }
 
@@ -149,8 +149,8 @@ func (c Cluster) bytesPerShard() (float64, error) {
 	}
 	p.reset(0)
 	after := heap()
-	runtime.KeepAlive(p)
-	return (after - before) / float64(c.Shards), nil
+	x := p.world.Config()
+	return (after - before) / float64(x.Topology.Nodes()*x.Data.ShardsPerNode), nil
 }
 
 // player plays one world by a policy.
@@ -329,8 +329,9 @@ const vectorWorlds = 64
 
 // twoCores measures a Vector of a world: decisions a second of one processor, of
 // two, and how many times as many those are. All by the clock on the wall, in
-// turns, and over the same steps, from the first Reset on; the policy is included,
-// which one processor runs.
+// turns, and over the same steps from the same Reset on. That Reset, of all worlds
+// at once, is not included; later ones are, and the policy, which one processor
+// runs.
 func twoCores(c Cluster) Benchmark {
 	name := fmt.Sprintf("env/%s/vector=%d", c.Name, vectorWorlds)
 	b := Benchmark{Names: []string{name + "/cores=1", name + "/cores=2", name + "/speedup"}}
@@ -340,17 +341,17 @@ func twoCores(c Cluster) Benchmark {
 	}
 	b.Run = func(ctx context.Context, s Sampler) ([]Result, error) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
-		began := time.Now()
-		s.Clock = func() time.Duration { return time.Since(began) }
-		s.Time *= 10 // helpers come and go, and episodes end
 		play, err := c.vector()
 		if err != nil {
 			return nil, fmt.Errorf("bench: %s: %w", name, err)
 		}
-		steps := 0
-		once := Sampler{Runs: 1, Time: s.Time, Clock: s.Clock}
-		if _, err := once.Seconds(ctx, func(n int) error { play(1, n); steps = n; return nil }); err != nil {
-			return nil, err
+		steps := 1
+		for took := time.Duration(0); took < 10*s.Time; { // helpers come and go, and episodes end
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			steps *= 2
+			took = play(1, steps)
 		}
 		var rates [2][]float64
 		var speedup []float64
@@ -359,9 +360,8 @@ func twoCores(c Cluster) Benchmark {
 				if ctx.Err() != nil {
 					return nil, context.Cause(ctx)
 				}
-				began := s.Clock()
-				play(i+1, steps)
-				rates[i] = append(rates[i], float64(vectorWorlds*steps)/(s.Clock()-began).Seconds())
+				took := play(i+1, steps)
+				rates[i] = append(rates[i], float64(vectorWorlds*steps)/took.Seconds())
 			}
 			if cores == 2 {
 				last := len(speedup)
@@ -378,8 +378,8 @@ func twoCores(c Cluster) Benchmark {
 }
 
 // vector returns what plays a Vector of the world from its Reset for so many
-// steps.
-func (c Cluster) vector() (play func(workers, steps int), err error) {
+// steps and says what these took.
+func (c Cluster) vector() (play func(workers, steps int) time.Duration, err error) {
 	worlds := make([]env.Env, vectorWorlds)
 	for i := range worlds {
 		if worlds[i], err = c.New(); err != nil {
@@ -395,13 +395,15 @@ func (c Cluster) vector() (play func(workers, steps int), err error) {
 		return nil, err
 	}
 	t, actions := env.NewTimeStep(vectorWorlds, v.Spec()), make([]int, vectorWorlds)
-	return func(workers, steps int) {
+	return func(workers, steps int) time.Duration {
 		v.SetWorkers(workers)
 		v.Reset(t)
+		began := time.Now()
 		for range steps {
 			policy.Act(t, actions)
 			v.Step(actions, t)
 		}
+		return time.Since(began)
 	}, nil
 }
 

@@ -88,6 +88,7 @@ type World struct {
 	offered        uint64 // digest of the failures offered so far
 
 	ledger ledger
+	tally  tally
 
 	// Nodes.
 	nodeFlags []uint16
@@ -222,6 +223,7 @@ func digest(cfg Config, sc *script) string {
 func (w *World) allocate() {
 	n := w.nodes
 	w.q = newQueue(int(w.timers.count))
+	w.tally.due = make([]env.Time, w.timers.count-w.timers.askNode)
 	w.legal = make([]bool, len(actions))
 	w.nodeFlags = make([]uint16, n)
 	w.lastBeat = make([]env.Time, n)
@@ -292,6 +294,7 @@ func (w *World) begin(s seed.Seed) {
 	w.now, w.offered = 0, 0
 	w.q.clear()
 	w.seed(s)
+	w.tally.begin()
 	w.ledger = ledger{}
 
 	clear(w.nodeFlags)
@@ -365,6 +368,7 @@ func (w *World) Step(action int, obs []float32, mask []bool) env.Outcome {
 func (w *World) run() {
 	for {
 		id, at := w.q.pop()
+		w.tally.events++
 		if at != w.now {
 			w.accrue(at)
 			w.now = at
@@ -401,10 +405,12 @@ func (w *World) fire(id int32) bool {
 		w.kind, w.subject = NodeUnreachable, id-t.askNode
 		w.asked[w.subject] = min(w.asked[w.subject]+1, math.MaxUint16-1)
 		w.ledger.decisions[NodeUnreachable]++
+		w.tally.asked(NodeUnreachable, id-t.askNode, w.now)
 		return true
 	default:
 		w.kind, w.subject = ShardsAtRisk, id-t.askRisk
 		w.ledger.decisions[ShardsAtRisk]++
+		w.tally.asked(ShardsAtRisk, id-t.askNode, w.now)
 		return true
 	}
 	w.settleRepairs()

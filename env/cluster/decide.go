@@ -47,10 +47,13 @@ func (w *World) act(a Action) {
 		return
 	}
 	switch {
-	case a == Hold:
-		w.q.set(ask, w.now+simulated(w.cfg.Monitor.HoldReview))
 	case a <= Wait1h:
-		w.q.set(ask, w.now+waits[a])
+		after := simulated(w.cfg.Monitor.HoldReview)
+		if a != Hold {
+			after = waits[a]
+		}
+		w.q.set(ask, w.now+after)
+		w.tally.put(ask-w.timers.askNode, w.now+after)
 	case a == Restart:
 		w.restart(w.subject)
 		w.q.set(ask, w.now+afterRestart)

@@ -125,6 +125,7 @@ type World struct {
 	flows        []flow
 	streams      int32 // per node
 	throttle     int8  // level
+	slots        int32 // repairs that it lets into a zone at a time
 	admitSoon    bool  // whether waiting repairs are to be tried
 	unsettled    bool  // whether a clock's timer is to be set again
 
@@ -325,6 +326,7 @@ func (w *World) begin(s seed.Seed) {
 	w.silent, w.dead = 0, 0
 	fill(w.flows, flow{replica: none, source: none, next: none, prev: none, nextOut: none, prevOut: none})
 	w.throttle = int8(len(throttles) - 1)
+	w.setSlots()
 	w.admitSoon, w.unsettled = false, false
 	w.unreachable, w.declared, w.racksUnreachable = 0, 0, 0
 	w.reachableSpace, w.orders = int64(w.nodes)*int64(w.nodeCopies), 0

@@ -149,6 +149,7 @@ func (w *World) admitImplied() {
 		next := w.leave.next[n]
 		implied := w.impliedOf(n)
 		e := w.entriesOf(n)
+		draining := w.nodeFlags[n]&nodeDraining != 0
 		for ahead := int32(0); w.cursor[n]+ahead < w.held[n] && ahead < misses && missed < misses && w.open(); {
 			at := w.cursor[n] + ahead
 			i := int(at) * w.stride
@@ -160,7 +161,12 @@ func (w *World) admitImplied() {
 				continue
 			}
 			s := e[i]
-			w.gather(s, &have)
+			copies := copy(have.node[:], others[:kind/2])
+			if draining {
+				have.node[copies] = n
+				copies++
+			}
+			have.counted, have.placed = copies, copies
 			src, dst := w.place(s, &have)
 			if dst == full {
 				ahead++
@@ -244,7 +250,12 @@ func (w *World) rate(z *zoneClock) float64 {
 // takes reports whether a zone starts another repair of that weight: as many as
 // its bandwidth can feed. More would only make all of them slower.
 func (w *World) takes(z *zoneClock, weight int32) bool {
-	return z.weight == 0 || float64(z.weight+weight)*w.streamRate <= w.zoneRate*w.throttleShare()
+	return z.weight == 0 || z.weight+weight <= w.slots
+}
+
+// setSlots counts the repairs that a zone's bandwidth can feed.
+func (w *World) setSlots() {
+	w.slots = int32(min(w.zoneRate*w.throttleShare()/w.streamRate+1e-9, 1<<30))
 }
 
 // open reports whether any zone takes another repair.
@@ -269,6 +280,7 @@ func (w *World) setThrottle(level int8) {
 		w.advance(zone).stale = true
 	}
 	w.throttle = level
+	w.setSlots()
 	w.unsettled, w.admitSoon = true, true
 }
 

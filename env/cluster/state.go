@@ -27,6 +27,7 @@ func (w *World) RestoreState(b []byte) error {
 			w.empty()
 			return fmt.Errorf("cluster: %s: damaged state: %w", w.spec.ID, err)
 		}
+		w.setSlots()
 	}
 	return nil
 }

@@ -324,7 +324,13 @@ func (w *World) settle(s int32) {
 		w.mark(s)
 		return
 	}
-	w.makePlain(s)
+	for _, r := range w.copiesOf(s) {
+		if r.state() == replicaLive && w.isMarked(r) {
+			w.makePlain(s)
+			return
+		}
+	}
+	x.flags |= shardPlain // an implied repair was begun and taken back: its entries are as they were
 }
 
 // makePlain makes shard s plain, which is as it should be, and writes its
@@ -340,6 +346,14 @@ func (w *World) makePlain(s int32) {
 		} else if r != 0 {
 			w.markEntry(r) // superseded
 		}
+	}
+	if copies == 3 && w.stride == 3 {
+		a, b, c := live[0].node(), live[1].node(), live[2].node()
+		x, y, z := w.zoneTable[a], w.zoneTable[b], w.zoneTable[c]
+		w.writeTriple(live[0], s, b, c, y, z)
+		w.writeTriple(live[1], s, a, c, x, z)
+		w.writeTriple(live[2], s, a, b, x, y)
+		return
 	}
 	for i, r := range live[:copies] {
 		n := r.node()
@@ -364,6 +378,21 @@ func (w *World) makePlain(s int32) {
 		}
 		tally[w.kindOf(e[1:])]++
 	}
+}
+
+// writeTriple writes the entry of copy r of shard s, whose two others are on the
+// given nodes, in zones x and y.
+func (w *World) writeTriple(r replica, s, other, another, x, y int32) {
+	n := r.node()
+	e := w.entries[(int(n)*w.capacity+int(r.pos()))*3:][:3]
+	kinds := w.unmarkedOf(n)[4:6]
+	if e[0] < 0 {
+		w.marks[n]--
+	} else {
+		kinds[several(w.zoneTable[e[1]], w.zoneTable[e[2]])]--
+	}
+	e[0], e[1], e[2] = s, other, another
+	kinds[several(x, y)]++
 }
 
 // othersHealthy reports whether none of the other nodes of an entry has any of

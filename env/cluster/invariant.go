@@ -17,6 +17,9 @@ func (w *World) CheckInvariants() error {
 	if err := w.checkQueue(); err != nil {
 		return err
 	}
+	if err := w.checkFailures(); err != nil {
+		return err
+	}
 	if err := w.checkNodes(); err != nil {
 		return err
 	}
@@ -142,11 +145,11 @@ func (w *World) checkNodes() error {
 			return fmt.Errorf("node %d is dead: %v, to be replaced: %v, to return: %v", n, dead,
 				w.q.pending(w.timers.replace+n), w.q.pending(w.timers.returns+n))
 		}
-		if !w.up(n) && f&nodeUnreachable == 0 && !w.q.pending(w.timers.monitor+n) {
-			return fmt.Errorf("node %d is down and will not be noticed", n)
+		if !w.heard(n) && f&nodeUnreachable == 0 && !w.q.pending(w.timers.monitor+n) {
+			return fmt.Errorf("node %d is not heard and will not be noticed", n)
 		}
-		if w.up(n) && f&nodeUnreachable != 0 && !w.q.pending(w.timers.monitor+n) {
-			return fmt.Errorf("node %d is up and will not be noticed", n)
+		if w.heard(n) && f&nodeUnreachable != 0 && !w.q.pending(w.timers.monitor+n) {
+			return fmt.Errorf("node %d is heard and will not be noticed", n)
 		}
 	}
 	for r, st := range w.repState {
@@ -166,9 +169,6 @@ func (w *World) checkNodes() error {
 		}
 		if int(rack[i]) == w.nodesPerRack {
 			racks++
-		}
-		if w.rackDown[i] != w.q.pending(w.timers.rackEnd+int32(i)) {
-			return fmt.Errorf("rack %d is down: %v, its end is set: %v", i, w.rackDown[i], !w.rackDown[i])
 		}
 	}
 	for z := range zone {

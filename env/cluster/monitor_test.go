@@ -18,7 +18,7 @@ func TestMonitorTwin(t *testing.T) {
 	c := small()
 	c.Monitor.Heartbeat, c.Monitor.Timeout = 10*time.Minute, 30*time.Minute
 	c.Failures.Transient = Outages{MTTF: time.Hour, Median: 8 * time.Minute, Sigma: 1.2}
-	c.Failures.PermanentMTTF, c.Failures.Rack.LossProbability, c.Failures.Burst.LossProbability = 0, 0, 0
+	c.Failures.Permanent.MTTF, c.Failures.Rack.LossProbability, c.Failures.Burst.LossProbability = 0, 0, 0
 	c.Horizon = 10 * days
 	w := newTest(t, c)
 	type change struct {

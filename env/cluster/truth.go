@@ -10,14 +10,8 @@ func (w *World) nodeDown(n int32) {
 		}
 	}
 	w.abortFlowsOf(n)
-	if beat := w.beatBefore(n); beat >= w.upSince[n] {
-		w.lastBeat[n] = beat
-	} // else it was not up for long enough to be heard
-	id := w.timers.monitor + n
-	if w.nodeFlags[n]&nodeUnreachable != 0 {
-		w.q.cancel(id) // it will not be heard after all
-	} else {
-		w.q.set(id, w.lastBeat[n]+w.timeout)
+	if !w.silent(n) {
+		w.fellSilent(n)
 	}
 }
 
@@ -28,13 +22,8 @@ func (w *World) nodeUp(n int32) {
 			w.setReadable(r/int32(w.width), +1)
 		}
 	}
-	w.upSince[n] = w.now
-	id := w.timers.monitor + n
-	beat := w.nextBeat(n)
-	if w.nodeFlags[n]&nodeUnreachable != 0 {
-		w.q.set(id, beat)
-	} else if w.q.pending(id) && beat <= w.q.at[id] {
-		w.q.cancel(id) // heard in time: the monitor never noticed
+	if !w.silent(n) {
+		w.spoke(n)
 	}
 }
 

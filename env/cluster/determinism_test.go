@@ -32,6 +32,8 @@ func worlds(t testing.TB) map[string]func() *World {
 		"tiny":       made(tiny),
 		"one copy":   made(one),
 		"Trace":      func() *World { return newTestTrace(t, replayed, tr) },
+		"everything": made(everything()),
+		"Replay":     func() *World { return replayedEverything(t) },
 	}
 }
 

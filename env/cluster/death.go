@@ -40,7 +40,7 @@ func (w *World) kill(n int32, delay env.Time) {
 func (w *World) replaced(n int32) {
 	if until := w.cutUntil(n); until > 0 {
 		// It cannot report before the way to the monitor is whole again.
-		w.q.set(w.timers.replace+n, until+w.heartbeat)
+		w.q.set(w.timers.replace+n, min(until, env.Never-1-w.heartbeat)+w.heartbeat)
 		return
 	}
 	w.q.cancel(w.timers.monitor + n)

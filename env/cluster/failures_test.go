@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -135,6 +136,52 @@ func TestEverything(t *testing.T) {
 		}
 		if seen.slow == 0 || seen.turned == 0 || seen.silent == 0 || seen.oneWay == 0 || seen.bad == 0 || seen.rollback == 0 || seen.wornOut < 500 {
 			t.Errorf("not all was seen: %+v", seen)
+		}
+	}
+}
+
+// TestDamagedStates flips bits of saved states of worlds in which every process
+// strikes. What RestoreState accepts plays on, and keeps the invariants.
+func TestDamagedStates(t *testing.T) {
+	for _, w := range []*World{newTest(t, everything()), replayedEverything(t)} {
+		p := newPlayer(w)
+		policy := random(1)
+		p.reset(1)
+		var states [][]byte
+		for i := range 200 {
+			if p.step(policy(p)).Truncated {
+				t.Fatal("the episode is too short")
+			}
+			if i%10 == 0 {
+				states = append(states, w.AppendState(nil))
+			}
+		}
+		accepted := 0
+		rng := rand.New(rand.NewPCG(1, 2))
+		for i := range 1000 {
+			s := slices.Clone(states[rng.IntN(len(states))])
+			for range 1 + rng.IntN(3) {
+				s[rng.IntN(len(s))] ^= 1 << rng.IntN(8)
+			}
+			if w.RestoreState(s) != nil || !w.started || w.ended {
+				continue
+			}
+			accepted++
+			for n := range int32(w.nodes) {
+				w.doom(n)
+			}
+			w.observe(p.obs, p.mask)
+			for range 30 {
+				if p.step(policy(p)).Truncated {
+					break
+				}
+			}
+			if err := w.CheckInvariants(); err != nil {
+				t.Errorf("damage %d: %v", i, err)
+			}
+		}
+		if accepted < 100 {
+			t.Errorf("only %d damaged states were accepted", accepted)
 		}
 	}
 }
@@ -724,6 +771,51 @@ func TestPartitions(t *testing.T) {
 	rate(t, "partitions per pair-hour", events, 4*28*4800, 1/100.34)
 }
 
+// TestSilence: a zone that cannot reach the monitor's is believed lost, and
+// serves nonetheless; when it can again, it is found at its next heartbeats. A
+// partition the other way is not noticed.
+func TestSilence(t *testing.T) {
+	c := still()
+	c.Topology = Topology{Regions: 1, ZonesPerRegion: 3, RacksPerZone: 3, NodesPerRack: 2}
+	c.Failures.Partition.MTTF, c.Failures.Partition.OneWay = 80*365*days, 0
+	w := newTest(t, c)
+	for _, oneWay := range []float64{0, 1} {
+		w.cfg.Failures.Partition.OneWay = oneWay
+		for k := range uint64(10) {
+			w.begin(1)
+			w.ledger.startStep(0)
+			w.q.set(w.timers.horizon, env.Day)
+			i := 1 // of the zones 0 and 2
+			if a, b := w.pair(i); a != 0 || b != 2 {
+				t.Fatalf("slot %d is the pair %d, %d", i, a, b)
+			}
+			w.partition(i, env.Hour, seed.Seed(k))
+			cut := !w.reaches(2, 0)
+			if oneWay == 1 && cut == !w.reaches(0, 2) {
+				t.Fatal("a one-way partition is none")
+			}
+			for w.now < 2*env.Hour {
+				id, at := w.q.pop()
+				w.now = at
+				if id == w.timers.horizon {
+					break
+				}
+				w.fire(id)
+				if w.kind == NodeUnreachable && w.q.at[w.timers.askNode+w.subject] == env.Never {
+					w.q.set(w.timers.askNode+w.subject, env.Day)
+				}
+				believed := w.unreachable == 6 && w.zoneUnreachable[2] == 6
+				if w.now > env.Minute && w.now < env.Hour && believed != cut || w.now > env.Hour+w.heartbeat && w.unreachable != 0 {
+					t.Fatalf("at %d, %d nodes of zone 2 are believed unreachable, zone 2 is cut off: %v", w.now, w.unreachable, cut)
+				}
+				if w.ledger.unavailable != 0 || !w.up(17) {
+					t.Fatal("cut off, a node does not serve")
+				}
+			}
+		}
+	}
+}
+
 // TestUpgrade follows a good and a bad upgrade, batch by batch.
 func TestUpgrade(t *testing.T) {
 	c := only(100)
@@ -747,6 +839,9 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 	p.after = func(id int32) {
+		if got, want := w.upgradeProgress(), float64(w.upgraded-w.rolledBack)/100; w.upgrading() && got != want || !w.upgrading() && got != 0 {
+			t.Fatalf("progress %g, upgrading: %v", got, w.upgrading())
+		}
 		if w.struck(crash, id) >= 0 {
 			crashes++
 			return

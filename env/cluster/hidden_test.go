@@ -167,6 +167,8 @@ var hidden = []struct {
 			w.shardFlags[i] = uint8(rng.Uint32())
 		}
 		garble(rng, w.cuts)
+		garble(rng, w.incarnation)
+		garble(rng, w.born)
 		for p := range w.ordinal {
 			garble(rng, w.ordinal[p])
 		}

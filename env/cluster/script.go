@@ -141,7 +141,10 @@ func (w *World) chooseScripts() {
 		if r == nil {
 			continue
 		}
-		d := w.scriptSeed.Child(process(p).String(), 0)
+		d := w.scriptSeed
+		if process(p) != transient {
+			d = d.Child(process(p).String(), 0)
+		}
 		r.system = seed.Below(d.At(0, 0), len(r.systems))
 		s := r.systems[r.system]
 		from := func(round int) env.Time {

@@ -77,5 +77,6 @@
 // # Left out so far
 //
 // Foreground load and latency, what slow nodes, partitions and warnings mean for
-// repairs and for the controller, drains, and the other kinds of decision.
+// repairs and for the controller, drains, and the other kinds of decision. The
+// controller itself never fails, not even with its zone.
 package cluster

@@ -218,6 +218,12 @@ func TestGaps(t *testing.T) {
 		first.near(t, what+"first gap", math.Gamma(1+2/k)/(2*g*g), 0.05)
 		later.near(t, what+"gap", 1, 0.02)
 		strikes.near(t, what+"strikes per mean", 1, 0.02)
+		if k == 0.5 { // S(x) = e^(−√(2x))
+			equilibrium := func(x float64) float64 { return 1 - (1+math.Sqrt(2*x))*math.Exp(-math.Sqrt(2*x)) }
+			if d := ks(first, equilibrium); d > 1.95/math.Sqrt(float64(len(first))) {
+				t.Errorf("%sfirst gaps are %.4f from their law", what, d)
+			}
+		}
 		if d := ks(later, func(x float64) float64 { return -math.Expm1(-math.Pow(g*x, k)) }); d > 1.95/math.Sqrt(float64(len(later))) {
 			t.Errorf("%sgaps are %.4f from Weibull", what, d)
 		}

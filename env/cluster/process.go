@@ -297,7 +297,7 @@ func (w *World) befall(p process, slot uint32, f seed.Seed) {
 		d := duration(&cfg.Slow.Outages)
 		w.slowDown(n, d, lost, f)
 	case crash:
-		w.strike(n, w.restartTime(f, 0), false)
+		w.strike(n, w.rebootTime(f, 0), false)
 	case burst:
 		w.strikeSome(int(slot), f)
 	case partition:

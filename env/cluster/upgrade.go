@@ -37,9 +37,9 @@ func lognormal(hoursMedian, sigma float64, bits uint64) env.Time {
 	return hours(hoursMedian * math.Exp(sigma*seed.Normal(bits)))
 }
 
-// restartTime is how long a node is down when it restarts for an upgrade, by
+// rebootTime is how long a node is down when it restarts for an upgrade, by
 // draw i of f.
-func (w *World) restartTime(f seed.Seed, i uint64) env.Time {
+func (w *World) rebootTime(f seed.Seed, i uint64) env.Time {
 	u := &w.cfg.Failures.Upgrade
 	return lognormal(u.Median.Hours(), u.Sigma, f.At(drawOutage+i, 0))
 }
@@ -84,7 +84,7 @@ func (w *World) upgradeBatch() {
 			w.next(crash, uint32(n))
 		}
 		w.cureSlow(n)
-		w.strike(n, w.restartTime(w.upgradeDraws, draw), false)
+		w.strike(n, w.rebootTime(w.upgradeDraws, draw), false)
 	}
 	switch {
 	case last < end:

@@ -35,8 +35,9 @@ type Failures struct {
 	// Replacement is the mean of the exponential time after which an empty
 	// machine takes the place of a lost one.
 	Replacement time.Duration `yaml:"replacement" json:"replacement"`
-	// RestartCures is the share of transient, maintenance and burst outages
-	// that a restart ends after RestartTime; others it does not touch.
+	// RestartCures is the share of transient (lemons' too), maintenance and
+	// burst outages that a restart ends after RestartTime; others it does not
+	// touch.
 	RestartCures float64       `yaml:"restart_cures" json:"restart_cures"`
 	RestartTime  time.Duration `yaml:"restart_time" json:"restart_time"`
 }
@@ -173,9 +174,10 @@ type Upgrades struct {
 }
 
 // Spot preempts the Share of each zone's nodes that are spot instances: MTTF is
-// the mean time from a preemption, or its end, to the next warning; Warning
-// later the node is lost with its data, and the durations are those until an
-// empty machine takes its place.
+// the mean time from one preemption of a node to the warning of the next;
+// Warning later the node is lost with its data, and the durations are those
+// until an empty machine takes its place. A warning that comes while it is away
+// is without effect.
 type Spot struct {
 	Outages `yaml:",inline"`
 	Share   float64       `yaml:"share" json:"share"`

@@ -111,7 +111,7 @@ func (w *World) findCopies(n int32, f uint16) {
 				w.explicit(s)
 			}
 			w.setState(r, replicaLive)
-			if w.health[n]&healthSilent == 0 {
+			if w.health[n]&healthQuiet == 0 {
 				readable := w.readableOf(s)
 				w.account(s, readable-1, readable)
 			}
@@ -370,7 +370,7 @@ func (w *World) repairClass(k int32, fast bool, locality uint8) {
 // declareCopies orders the repair of what node n holds, which was declared dead.
 func (w *World) declareCopies(n int32) {
 	if w.up(n) { // back already, and not heard yet
-		w.silence(n)
+		w.quiet(n)
 	}
 	implied := w.impliedOf(n)
 	sum := int32(0)

@@ -52,7 +52,11 @@ type World struct {
 	cfg    Config
 	spec   env.Spec
 	guards *guard.Set
-	script *script // replayed node outages; nil where they are drawn
+
+	replays [processes]*replay // processes that are replayed; nil where drawn
+	laws    [processes]gapLaw
+	// hazardMax is the largest hazard of permanent losses, in units of 1/MTTF.
+	hazardMax float64
 
 	// Sizes.
 	nodes, racks, zones, regions int
@@ -72,11 +76,7 @@ type World struct {
 	timers                  timerIDs
 	seeds                   [processes]seed.Seed
 	beatSeed, placementSeed seed.Seed
-	scriptSeed              seed.Seed
-	scriptSystem            int32            // which of script.systems is replayed,
-	scriptFrom              env.Time         // from when on,
-	scriptOffset            int32            // with which of its nodes in slot 0,
-	recorded                [][]trace.Outage // and what then happens to each slot
+	machineSeed, scriptSeed seed.Seed
 
 	// Episode.
 	started, ended bool
@@ -105,13 +105,28 @@ type World struct {
 	ordinal   [processes][]uint32
 
 	// Racks and zones.
-	rackDown        []bool
+	cuts            []uint8 // by rack: outages under way of domains that it is in
 	rackUnreachable []int32
 	zoneUnreachable []int32
 	zoneDeclared    []int32
 	clocks          []zoneClock
 	zoneTable       []int32 // by node; one more for no node
 	rackTable       []int32
+
+	// Machines, all truth.
+	incarnation []uint32    // by node: machines that were in the slot before
+	born        []env.Time  // when the machine was put into service
+	slow        []float32   // by node: slowdown, 1 for none
+	slowDraws   []seed.Seed // draws of the failure that makes it slow,
+	slowLost    []bool      // whether it ends in a loss,
+	slowPhases  []uint32    // and how often it has turned
+	warnedFor   []uint32    // incarnation + 1 that a preemption is announced for
+
+	// The rolling upgrade.
+	upgradePhase uint8
+	upgradeDraws seed.Seed
+	upgraded     int32 // nodes that got the new build, from 0 on,
+	rolledBack   int32 // and of these, those that got the old one again
 
 	store                             // shards and their copies
 	lists        lists                // classes at risk, then queues of repairs
@@ -121,11 +136,12 @@ type World struct {
 	wantCount    [maxFactor + 1]int32 // shards by copies wanted
 	commonWant   int32                // what all want where uniform
 	gone         []int32              // scratch of voidCopies
-	silent, dead int32                // nodes with that health
+	quietNodes   int32                // nodes with that health
+	deadNodes    int32
 	flows        []flow
 	streams      int32 // per node
 	throttle     int8  // level
-	slots        int32 // repairs that it lets into a zone at a time
+	zoneSlots    int32 // repairs that it lets into a zone at a time
 	admitSoon    bool  // whether waiting repairs are to be tried
 	unsettled    bool  // whether a clock's timer is to be set again
 
@@ -140,7 +156,8 @@ type World struct {
 	losses10m              float64
 	losses1h               float64
 	lossesAt               env.Time
-	perm                   []int32 // scratch
+	perm                   []int32 // scratch: 0 to nodes−1, in order between uses
+	struckNodes            []int32 // scratch
 }
 
 // New returns the world that cfg defines, under the given id.
@@ -148,15 +165,16 @@ func New(id string, cfg Config) (*World, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return newWorld(id, cfg, nil)
+	return newWorld(id, cfg, [processes]*replay{})
 }
 
-func newWorld(id string, cfg Config, sc *script) (*World, error) {
+func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error) {
 	t := cfg.Topology
 	w := &World{
-		cfg:    cfg,
-		script: sc,
-		nodes:  t.Nodes(), racks: t.Racks(), zones: t.Zones(), regions: t.Regions,
+		cfg:       cfg,
+		replays:   replays,
+		hazardMax: cfg.Failures.Permanent.highest(cfg.Horizon),
+		nodes:     t.Nodes(), racks: t.Racks(), zones: t.Zones(), regions: t.Regions,
 		nodesPerRack: t.NodesPerRack, nodesPerZone: t.NodesPerRack * t.RacksPerZone,
 		zonesPerRegion: t.ZonesPerRegion,
 		shards:         t.Nodes() * cfg.Data.ShardsPerNode,
@@ -174,10 +192,11 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 		streamRate:              cfg.Repair.StreamMBps * 1e6,
 		zoneRate:                cfg.Repair.ZoneMBps * 1e6,
 	}
-	w.timers = newTimerIDs(w.nodes, w.racks, w.zones, classes(cfg.Data.maxFactor()))
+	w.laws = w.newLaws()
+	w.timers = newTimerIDs(w)
 	w.spec = env.Spec{
 		ID:        id,
-		Digest:    digest(cfg, sc),
+		Digest:    digest(cfg, replays),
 		Features:  features[:],
 		Actions:   actions[:],
 		Masked:    true,
@@ -204,16 +223,22 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 	return w, nil
 }
 
-// digest names the world: everything in cfg, the replayed trace, and the
+// digest names the world: everything in cfg, the replayed traces, and the
 // version of the model, which grows when the same configuration comes to mean
 // another world.
-func digest(cfg Config, sc *script) string {
+func digest(cfg Config, replays [processes]*replay) string {
 	h := sha256.New()
+	var traces []string
+	for p, r := range replays {
+		if r != nil {
+			traces = append(traces, process(p).String()+":"+r.identity())
+		}
+	}
 	b, err := json.Marshal(struct {
 		Model  string
 		Config Config
-		Trace  string
-	}{"mend/env/cluster 1", cfg, sc.identity()})
+		Traces []string
+	}{"mend/env/cluster 1", cfg, traces})
 	if err != nil {
 		panic(err) // Validate has refused what JSON cannot hold
 	}
@@ -238,9 +263,16 @@ func (w *World) allocate() {
 	w.firstOut = make([]int32, n)
 	w.lostAt = make([]env.Time, n)
 	for p := range w.ordinal {
-		w.ordinal[p] = make([]uint32, process(p).slots(w))
+		w.ordinal[p] = make([]uint32, w.slots(process(p)))
 	}
-	w.rackDown = make([]bool, w.racks)
+	w.cuts = make([]uint8, w.racks)
+	w.incarnation = make([]uint32, n)
+	w.born = make([]env.Time, n)
+	w.slow = make([]float32, n)
+	w.slowDraws = make([]seed.Seed, w.slots(slowOnset))
+	w.slowLost = make([]bool, w.slots(slowOnset))
+	w.slowPhases = make([]uint32, w.slots(slowOnset))
+	w.warnedFor = make([]uint32, w.slots(preemption))
 	w.rackUnreachable = make([]int32, w.racks)
 	w.zoneUnreachable = make([]int32, w.zones)
 	w.zoneDeclared = make([]int32, w.zones)
@@ -257,9 +289,15 @@ func (w *World) allocate() {
 	w.lost, w.leave = newChain(n), newChain(n)
 	w.gone = make([]int32, 0, w.capacity)
 	w.flows = make([]flow, n*int(w.streams))
-	w.perm = make([]int32, w.nodesPerRack)
-	if w.script != nil {
-		w.recorded = make([][]trace.Outage, n)
+	w.perm = make([]int32, n)
+	for i := range w.perm {
+		w.perm[i] = int32(i)
+	}
+	w.struckNodes = make([]int32, 0, n)
+	for p, r := range w.replays {
+		if r != nil {
+			r.recorded = make([][]trace.Outage, w.slots(process(p)))
+		}
 	}
 }
 
@@ -312,7 +350,14 @@ func (w *World) begin(s seed.Seed) {
 	for p := range w.ordinal {
 		clear(w.ordinal[p])
 	}
-	clear(w.rackDown)
+	clear(w.cuts)
+	w.firstMachines()
+	fill(w.slow, 1)
+	clear(w.slowDraws)
+	clear(w.slowLost)
+	clear(w.slowPhases)
+	clear(w.warnedFor)
+	w.upgradePhase, w.upgradeDraws, w.upgraded, w.rolledBack = upgradeIdle, 0, 0, 0
 	clear(w.rackUnreachable)
 	clear(w.zoneUnreachable)
 	clear(w.zoneDeclared)
@@ -323,7 +368,7 @@ func (w *World) begin(s seed.Seed) {
 	clear(w.classImplied)
 	w.lost.reset()
 	w.leave.reset()
-	w.silent, w.dead = 0, 0
+	w.quietNodes, w.deadNodes = 0, 0
 	fill(w.flows, flow{replica: none, source: none, next: none, prev: none, nextOut: none, prevOut: none})
 	w.throttle = int8(len(throttles) - 1)
 	w.setSlots()
@@ -335,6 +380,9 @@ func (w *World) begin(s seed.Seed) {
 	w.fillStore()
 	w.q.set(w.timers.horizon, w.horizon)
 	w.firstFailures()
+	for n := range int32(w.nodes) {
+		w.foretold(n)
+	}
 }
 
 func fill[T any](s []T, v T) {
@@ -389,14 +437,26 @@ func (w *World) fire(id int32) bool {
 		w.ended = true
 		w.kind, w.subject = NoQuestion, 0
 		return true
-	case id < t.replace:
+	case id < t.batch:
 		w.offer(id)
+	case id < t.rollback:
+		w.upgradeBatch()
+	case id < t.reclaim:
+		w.rollback()
+	case id < t.slowEnd:
+		w.reclaim(id - t.reclaim)
+	case id < t.slowPhase:
+		w.slowOver(id - t.slowEnd)
+	case id < t.replace:
+		w.nextPhase(id - t.slowPhase)
 	case id < t.returns:
 		w.replaced(id - t.replace)
-	case id < t.rackEnd:
+	case id < t.domainEnd[0]:
 		w.outageOver(id - t.returns)
+	case id < t.cutEnd:
+		w.domainOver(id)
 	case id < t.monitor:
-		w.rackOver(id - t.rackEnd)
+		w.cutOver(int(id-t.cutEnd)/w.zones, int(id-t.cutEnd)%w.zones)
 	case id < t.repair:
 		w.monitored(id - t.monitor)
 	case id < t.retry:
@@ -425,18 +485,24 @@ type timerIDs struct {
 	horizon int32
 	drawn   int32            // first of the failure processes
 	process [processes]int32 // one timer a slot
-	replace int32            // by node
-	returns int32            // by node
-	rackEnd int32            // by rack
-	monitor int32            // by node: falls silent for the timeout, or is heard again
-	repair  int32            // by zone: the next repair completes
-	retry   int32            // repairs that wait are tried again
-	askNode int32            // by node
-	askRisk int32            // by class
-	count   int32
+	// What follows from these alone: the next batch of an upgrade, the start
+	// of its rollback; by node, a preemption that was announced, the end of a
+	// slowness and of its present phase.
+	batch, rollback, reclaim, slowEnd, slowPhase int32
+
+	replace   int32         // by node
+	returns   int32         // by node
+	domainEnd [levels]int32 // by domain
+	cutEnd    int32         // by ordered pair of zones; none without partitions
+	monitor   int32         // by node: falls silent for the timeout, or is heard again
+	repair    int32         // by zone: the next repair completes
+	retry     int32         // repairs that wait are tried again
+	askNode   int32         // by node
+	askRisk   int32         // by class
+	count     int32
 }
 
-func newTimerIDs(nodes, racks, zones, classes int) timerIDs {
+func newTimerIDs(w *World) timerIDs {
 	var t timerIDs
 	next := int32(1)
 	take := func(n int) int32 {
@@ -446,16 +512,28 @@ func newTimerIDs(nodes, racks, zones, classes int) timerIDs {
 	}
 	t.drawn = next
 	for p := range t.process {
-		t.process[p] = take(process(p).count(nodes, racks))
+		t.process[p] = take(w.slots(process(p)))
 	}
-	t.replace = take(nodes)
-	t.returns = take(nodes)
-	t.rackEnd = take(racks)
-	t.monitor = take(nodes)
-	t.repair = take(zones)
+	t.batch = take(w.slots(upgrade))
+	t.rollback = take(w.slots(upgrade))
+	t.reclaim = take(w.slots(preemption))
+	t.slowEnd = take(w.slots(slowOnset))
+	t.slowPhase = take(w.slots(slowOnset))
+	t.replace = take(w.nodes)
+	t.returns = take(w.nodes)
+	for i := range t.domainEnd {
+		t.domainEnd[i] = take(w.domains(rackOutage + process(i)))
+	}
+	pairs := 0
+	if w.slots(partition) > 0 {
+		pairs = w.zones * w.zones
+	}
+	t.cutEnd = take(pairs)
+	t.monitor = take(w.nodes)
+	t.repair = take(w.zones)
 	t.retry = take(1)
-	t.askNode = take(nodes)
-	t.askRisk = take(classes)
+	t.askNode = take(w.nodes)
+	t.askRisk = take(classes(w.cfg.Data.maxFactor()))
 	t.count = next
 	return t
 }

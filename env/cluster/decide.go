@@ -74,8 +74,8 @@ func (w *World) declare(n int32) {
 	w.declareCopies(n)
 }
 
-// restart restarts node n. It ends the outages that a restart cures; others,
-// those of the rack, and a dead node it leaves as they are.
+// restart restarts node n. It ends the outages and the slowness that a restart
+// cures; others, those of its domains, and a dead node it leaves as they are.
 func (w *World) restart(n int32) {
 	w.charge(partActions, w.cfg.Prices.Restart)
 	w.nodeFlags[n] |= nodeRestarted
@@ -84,4 +84,5 @@ func (w *World) restart(n int32) {
 	if w.nodeFlags[n]&nodeCurable != 0 && w.q.pending(id) && back < w.q.at[id] {
 		w.q.set(id, back)
 	}
+	w.cureSlow(n)
 }

@@ -18,6 +18,9 @@ func (w *World) CheckInvariants() error {
 	if err := w.checkQueue(); err != nil {
 		return err
 	}
+	if err := w.checkFailures(); err != nil {
+		return err
+	}
 	if err := w.checkNodes(); err != nil {
 		return err
 	}
@@ -155,7 +158,7 @@ func (w *World) checkNodes() error {
 			health |= healthBad
 		}
 		if !w.up(n) || f&nodeDeclared != 0 {
-			health |= healthSilent
+			health |= healthQuiet
 			silent++
 		}
 		if f&nodeDead != 0 {
@@ -195,15 +198,15 @@ func (w *World) checkNodes() error {
 			return fmt.Errorf("node %d is dead: %v, to be replaced: %v, to return: %v", n, dead,
 				w.q.pending(w.timers.replace+n), w.q.pending(w.timers.returns+n))
 		}
-		if !w.up(n) && f&nodeUnreachable == 0 && !w.q.pending(w.timers.monitor+n) {
-			return fmt.Errorf("node %d is down and will not be noticed", n)
+		if !w.heard(n) && f&nodeUnreachable == 0 && !w.q.pending(w.timers.monitor+n) {
+			return fmt.Errorf("node %d is not heard and will not be noticed", n)
 		}
-		if w.up(n) && f&nodeUnreachable != 0 && !w.q.pending(w.timers.monitor+n) {
-			return fmt.Errorf("node %d is up and will not be noticed", n)
+		if w.heard(n) && f&nodeUnreachable != 0 && !w.q.pending(w.timers.monitor+n) {
+			return fmt.Errorf("node %d is heard and will not be noticed", n)
 		}
 	}
-	if silent != w.silent || dead != w.dead || bad != w.badNodes {
-		return fmt.Errorf("%d nodes silent, %d dead and %d bad, counted %d, %d and %d", silent, dead, bad, w.silent, w.dead, w.badNodes)
+	if silent != w.quietNodes || dead != w.deadNodes || bad != w.badNodes {
+		return fmt.Errorf("%d nodes silent, %d dead and %d bad, counted %d, %d and %d", silent, dead, bad, w.quietNodes, w.deadNodes, w.badNodes)
 	}
 	for i := range rack {
 		if rack[i] != w.rackUnreachable[i] {
@@ -211,9 +214,6 @@ func (w *World) checkNodes() error {
 		}
 		if int(rack[i]) == w.nodesPerRack {
 			racks++
-		}
-		if w.rackDown[i] != w.q.pending(w.timers.rackEnd+int32(i)) {
-			return fmt.Errorf("rack %d is down: %v, its end is set: %v", i, w.rackDown[i], !w.rackDown[i])
 		}
 	}
 	for z := range zone {

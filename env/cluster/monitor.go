@@ -25,12 +25,38 @@ func (w *World) beatBefore(n int32) env.Time {
 // nextBeat is the time of node n's first heartbeat at or after now.
 func (w *World) nextBeat(n int32) env.Time { return w.beatBefore(n) + w.heartbeat }
 
+// fellSilent is called when the heartbeats of node n, until now heard, cease to
+// arrive.
+func (w *World) fellSilent(n int32) {
+	if beat := w.beatBefore(n); beat >= w.upSince[n] {
+		w.lastBeat[n] = beat
+	} // else it was not up for long enough to be heard
+	id := w.timers.monitor + n
+	if w.nodeFlags[n]&nodeUnreachable != 0 {
+		w.q.cancel(id) // it will not be heard after all
+	} else {
+		w.q.set(id, w.lastBeat[n]+w.timeout)
+	}
+}
+
+// spoke is called when the heartbeats of node n arrive again.
+func (w *World) spoke(n int32) {
+	w.upSince[n] = w.now
+	id := w.timers.monitor + n
+	beat := w.nextBeat(n)
+	if w.nodeFlags[n]&nodeUnreachable != 0 {
+		w.q.set(id, beat)
+	} else if w.q.pending(id) && beat <= w.q.at[id] {
+		w.q.cancel(id) // heard in time: the monitor never noticed
+	}
+}
+
 // monitored is called when the monitor learns something of node n: that it has
 // been silent for the timeout, or that it is back.
 func (w *World) monitored(n int32) {
 	if w.nodeFlags[n]&nodeUnreachable == 0 {
 		w.lose(n)
-		if w.up(n) { // it came back too late for its heartbeat to be in time
+		if w.heard(n) { // it came back too late for its heartbeat to be in time
 			w.q.set(w.timers.monitor+n, w.nextBeat(n))
 		}
 		return

@@ -176,7 +176,7 @@ func (w *World) place(s int32, have *holders) (src, dst int32) {
 	// The nearest source that has a stream.
 	src, nearest := none, 3
 	for _, n := range have.node[:have.counted] {
-		if far := w.distance(n, dst); far < nearest && w.health[n]&healthSilent == 0 && int32(w.outUsed[n]) < w.streams {
+		if far := w.distance(n, dst); far < nearest && w.health[n]&healthQuiet == 0 && int32(w.outUsed[n]) < w.streams && w.reaches(w.zoneOf(n), w.zoneOf(dst)) {
 			src, nearest = n, far
 		}
 	}
@@ -305,7 +305,7 @@ func (w *World) drop(r int32) {
 	n := rep.node()
 	live, counted := rep.state() == replicaLive, w.counts(rep)
 	w.unlink(r)
-	if live && w.health[n]&healthSilent == 0 {
+	if live && w.health[n]&healthQuiet == 0 {
 		readable := w.readableOf(s)
 		w.account(s, readable+1, readable)
 	}

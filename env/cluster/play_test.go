@@ -25,7 +25,7 @@ func small() Config {
 	c.Data.NodeGB = 4000
 	c.Failures.Transient.MTTF = 40 * time.Hour
 	c.Failures.Maintenance.MTTF = 100 * time.Hour
-	c.Failures.PermanentMTTF = 60 * time.Hour
+	c.Failures.Permanent.MTTF = 60 * time.Hour
 	c.Failures.Rack.MTTF = 200 * time.Hour
 	c.Failures.Rack.LossProbability = 0.2
 	c.Failures.Burst.MTTF = 100 * time.Hour
@@ -43,7 +43,7 @@ func still() Config {
 	c.Failures.Maintenance.MTTF = 0
 	c.Failures.Rack.MTTF = 0
 	c.Failures.Burst.MTTF = 0
-	c.Failures.PermanentMTTF = 0
+	c.Failures.Permanent.MTTF = 0
 	c.Limits.ZoneDeclaredShare = 1
 	return c
 }
@@ -51,8 +51,8 @@ func still() Config {
 // rackBursts is RackBursts-v0; TestScenario holds it to configs/scenarios.
 func rackBursts() Config {
 	c := DefaultConfig()
-	c.Failures.Burst = Bursts{Outages: Outages{MTTF: 337 * time.Hour, Median: 15 * time.Minute, Sigma: 1}, MeanNodes: 4, LossProbability: 0.01}
-	c.Failures.PermanentMTTF = 9125 * time.Hour
+	c.Failures.Burst.MTTF = 337 * time.Hour
+	c.Failures.Permanent.MTTF = 9125 * time.Hour
 	return c
 }
 
@@ -145,7 +145,7 @@ func scripted(t testing.TB, c Config, outages map[int][]trace.Outage) *player {
 	// with it. Look for a seed that leaves the nodes where they are.
 	for k := seed.Seed(0); ; k++ {
 		p.reset(k)
-		if p.w.scriptOffset == 0 {
+		if p.w.replays[transient].offset == 0 {
 			return p
 		}
 	}
@@ -279,7 +279,7 @@ func (p *player) raw(feature int) float64 { return float64(features[feature].Raw
 // struck returns the slot of the process that timer id belongs to, or −1.
 func (w *World) struck(p process, id int32) int {
 	first := w.timers.process[p]
-	if id < first || int(id-first) >= p.slots(w) {
+	if id < first || int(id-first) >= w.slots(p) {
 		return -1
 	}
 	return int(id - first)

@@ -250,12 +250,12 @@ func (w *World) rate(z *zoneClock) float64 {
 // takes reports whether a zone starts another repair of that weight: as many as
 // its bandwidth can feed. More would only make all of them slower.
 func (w *World) takes(z *zoneClock, weight int32) bool {
-	return z.weight == 0 || z.weight+weight <= w.slots
+	return z.weight == 0 || z.weight+weight <= w.zoneSlots
 }
 
 // setSlots counts the repairs that a zone's bandwidth can feed.
 func (w *World) setSlots() {
-	w.slots = int32(min(w.zoneRate*w.throttleShare()/w.streamRate+1e-9, 1<<30))
+	w.zoneSlots = int32(min(w.zoneRate*w.throttleShare()/w.streamRate+1e-9, 1<<30))
 }
 
 // open reports whether any zone takes another repair.
@@ -501,7 +501,7 @@ func (w *World) complete(r int32) {
 			continue
 		}
 		h := w.health[q.node()]
-		if h&healthSilent == 0 {
+		if h&healthQuiet == 0 {
 			readable++
 		}
 		if w.nodeFlags[q.node()]&nodeUnreachable != 0 {
@@ -537,7 +537,7 @@ func (w *World) supersede(s int32) {
 			continue
 		}
 		w.setState(s*int32(w.width)+int32(j), replicaStale)
-		if w.health[r.node()]&healthSilent == 0 {
+		if w.health[r.node()]&healthQuiet == 0 {
 			readable := w.readableOf(s)
 			w.account(s, readable+1, readable)
 		}

@@ -73,7 +73,7 @@ const marked = int32(-1 << 31)
 // Why a node is not as good as others. A pass over entries looks at these.
 const (
 	healthBad     uint8 = 1 << iota // belief: unreachable, or to be emptied
-	healthSilent                    // truth: down, or declared dead: its copies are not readable
+	healthQuiet                     // truth: down, or declared dead: its copies are not readable
 	healthDead                      // truth: lost with its data
 	healthBarred                    // belief: takes no new copies
 	healthHealthy uint8 = 0
@@ -163,7 +163,7 @@ func (w *World) on(s, n int32) int32 {
 func (w *World) readableOf(s int32) int {
 	c := 0
 	for _, r := range w.copiesOf(s) {
-		if r.state() == replicaLive && w.health[r.node()]&healthSilent == 0 {
+		if r.state() == replicaLive && w.health[r.node()]&healthQuiet == 0 {
 			c++
 		}
 	}
@@ -417,8 +417,8 @@ func (w *World) odd(n int32, bits uint8, before int32) []int32 {
 	}
 	e = e[int(before)*w.stride:]
 	others := w.badNodes
-	if bits == healthSilent {
-		others = w.silent
+	if bits == healthQuiet {
+		others = w.quietNodes
 	}
 	if w.health[n]&bits != 0 {
 		others--

@@ -201,3 +201,15 @@ type Credited interface {
 	// the first Step since Reset or RestoreState.
 	Credit(dst []float32)
 }
+
+// Batched is an Env of which many can take a step in one call, in less time than
+// one by one.
+type Batched interface {
+	Env
+	// StepBatch steps worlds[i] by actions[i] for all i from from to to−1. It
+	// fills row i of Obs and Mask and element i of Reward, Elapsed, Terminated
+	// and Truncated as Step would, to the last bit, and touches nothing else of
+	// t. The worlds are all of the receiver's type; the receiver itself matters
+	// no more than another of them.
+	StepBatch(worlds []Env, actions []int, t *TimeStep, from, to int)
+}

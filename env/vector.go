@@ -14,19 +14,32 @@ import (
 // within the step that ended its last one: Obs is then the new episode's first
 // observation and FinalObs the old one's last. Episode k of environment i is
 // seeded by root.Child("env", i).Child("episode", k), so an environment's
-// history does not depend on how many neighbours it has.
+// history does not depend on how many neighbours it has, nor on how many
+// processors step it: see SetWorkers.
 type Vector struct {
-	// Ended, where set, is called after the last step of each episode and
-	// before the Reset that follows, while the world can still be measured.
-	Ended func(i int, e Env)
+	// Ended, where set, is called for each episode that a Step has ended, with
+	// what its world measured after its last step; nil where the world is not
+	// [Measured]. The calls come within Step, on its goroutine, in the order of
+	// the environments and after all of them have been stepped, so that sums
+	// over m do not depend on the workers. The function does not keep m.
+	Ended func(i int, m []Ratio)
 
 	root    seed.Seed
 	envs    []Env
 	episode []uint64 // episodes started, by environment
+	crew    *crew
 
+	measured [][]Ratio // [N][Metrics] of the episodes that this Step ended; [N] nil where nothing is measured
+
+	batched   Batched     // one of the same environments; nil where they are not, or not of one type
 	credited  []Credited  // the same environments; nil where Spec.Subjects is 0
 	exploring []Exploring // the same environments; nil where SetExplore was not called
 	explore   float64
+
+	// stepEnvs and resetEnvs, made once, and what they work on.
+	stepJob, resetJob func(from, to int)
+	actions           []int
+	t                 *TimeStep
 }
 
 // NewVector joins environments of equal Spec.
@@ -39,7 +52,18 @@ func NewVector(root seed.Seed, envs ...Env) (*Vector, error) {
 			return nil, fmt.Errorf("env: environment %d of the vector differs in its spec from environment 0", i)
 		}
 	}
-	v := &Vector{root: root, envs: envs, episode: make([]uint64, len(envs))}
+	v := &Vector{root: root, envs: envs, episode: make([]uint64, len(envs)), measured: make([][]Ratio, len(envs))}
+	v.stepJob, v.resetJob = v.stepEnvs, v.resetEnvs
+	v.SetWorkers(1)
+	v.batched, _ = envs[0].(Batched)
+	for i, e := range envs {
+		if reflect.TypeOf(e) != reflect.TypeOf(envs[0]) {
+			v.batched = nil
+		}
+		if _, ok := e.(Measured); ok {
+			v.measured[i] = make([]Ratio, 0, len(e.Spec().Metrics))
+		}
+	}
 	if s := v.Spec(); s.Subjects > 0 {
 		v.credited = make([]Credited, len(envs))
 		for i, e := range envs {
@@ -82,6 +106,16 @@ func (v *Vector) Explores(i int) bool {
 	return x < v.explore
 }
 
+// SetWorkers lets Reset and Step use up to n processors, the caller's included; at first
+// it is 1, and less counts as 1. Results do not depend on it. Environments must
+// then share nothing that one of them writes to. The others' goroutines come and
+// go as they are worth it, and are gone soon after the last Step: there is
+// nothing to close. See crew.
+//
+// A panic of a world is then the caller's, after all others have had their turn;
+// its value is a string that names it and its stack.
+func (v *Vector) SetWorkers(n int) { v.crew = newCrew(len(v.envs), n) }
+
 // N is the number of environments.
 func (v *Vector) N() int { return len(v.envs) }
 
@@ -91,7 +125,14 @@ func (v *Vector) Spec() *Spec { return v.envs[0].Spec() }
 // Reset starts the first episode of every environment.
 func (v *Vector) Reset(t *TimeStep) {
 	v.check(t)
-	for i := range v.envs {
+	v.t = t
+	v.crew.share(v.resetJob)
+	v.t = nil
+}
+
+func (v *Vector) resetEnvs(from, to int) {
+	t := v.t
+	for i := from; i < to; i++ {
 		v.episode[i] = 0
 		v.start(i, t)
 		t.Reward[i], t.Elapsed[i] = 0, 0
@@ -106,19 +147,41 @@ func (v *Vector) Step(actions []int, t *TimeStep) {
 	if len(actions) != len(v.envs) {
 		panic(fmt.Sprintf("env: %d actions for %d environments", len(actions), len(v.envs)))
 	}
-	for i, e := range v.envs {
-		obs, mask := t.ObsRow(i), t.MaskRow(i)
-		o := e.Step(actions[i], obs, mask)
-		t.Reward[i], t.Elapsed[i] = o.Reward, o.Elapsed
-		t.Terminated[i], t.Truncated[i] = o.Terminated, o.Truncated
+	v.actions, v.t = actions, t
+	v.crew.do(v.stepJob)
+	v.actions, v.t = nil, nil // no longer ours
+	if v.Ended == nil {
+		return
+	}
+	for i := range v.envs {
+		if t.Ended(i) {
+			v.Ended(i, v.measured[i])
+		}
+	}
+}
+
+// stepEnvs steps environments from to to−1, and starts the next episodes of
+// those that end. It touches nothing of the others.
+func (v *Vector) stepEnvs(from, to int) {
+	t := v.t
+	if v.batched != nil {
+		v.batched.StepBatch(v.envs, v.actions, t, from, to)
+	} else {
+		for i := from; i < to; i++ {
+			o := v.envs[i].Step(v.actions[i], t.ObsRow(i), t.MaskRow(i))
+			t.Reward[i], t.Elapsed[i] = o.Reward, o.Elapsed
+			t.Terminated[i], t.Truncated[i] = o.Terminated, o.Truncated
+		}
+	}
+	for i := from; i < to; i++ {
 		if v.credited != nil {
 			v.credited[i].Credit(t.CreditRow(i))
 		}
-		if o.Terminated || o.Truncated {
-			copy(row(t.FinalObs, t.N, i), obs)
-			copy(row(t.FinalMask, t.N, i), mask)
-			if v.Ended != nil {
-				v.Ended(i, e)
+		if t.Ended(i) {
+			copy(row(t.FinalObs, t.N, i), t.ObsRow(i))
+			copy(row(t.FinalMask, t.N, i), t.MaskRow(i))
+			if v.Ended != nil && v.measured[i] != nil {
+				v.measured[i] = v.envs[i].(Measured).Measure(v.measured[i][:0])
 			}
 			v.start(i, t)
 		} else if v.credited != nil {

@@ -3,6 +3,7 @@ package env_test
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -101,28 +102,30 @@ func (x *single) step(k int) {
 }
 
 // Every row of a Vector is what one world gives alone, whatever the number of
-// its neighbours: Obs and Mask are the new episode's within the step that ended
-// the old one, FinalObs and FinalMask the old one's last.
+// its neighbours and of workers: Obs and Mask are the new episode's within the
+// step that ended the old one, FinalObs and FinalMask the old one's last.
 func TestVectorRowsAreSingleWorlds(t *testing.T) {
 	for name, newEnv := range worlds {
-		for _, n := range []int{1, 2, 7} {
-			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
+		for _, c := range []struct{ n, workers int }{{1, 1}, {2, 1}, {2, 2}, {7, 1}, {7, 3}, {40, 2}} { // 40: more than a block of CartPole's
+			n := c.n
+			t.Run(fmt.Sprintf("%s/n=%d,workers=%d", name, n, c.workers), func(t *testing.T) {
 				v, step := newVector(t, n, newEnv)
+				v.SetWorkers(c.workers)
+				v.ShareAll()
 				singles := make([]*single, n)
 				for i := range singles {
 					singles[i] = newSingle(newEnv(), i)
 				}
 				var endings []int // environments that Ended was called for in this step
-				v.Ended = func(i int, e env.Env) {
+				caller := goroutine()
+				v.Ended = func(i int, m []env.Ratio) {
 					endings = append(endings, i)
-					defer func() {
-						if recover() == nil {
-							t.Errorf("Ended(%d) comes after the Reset: the world can be stepped", i)
-						}
-					}()
-					s := v.Spec()
-					obs := make([]float32, s.ObsDim())
-					e.Step(0, obs, step.MaskRow(i))
+					if m != nil {
+						t.Errorf("Ended(%d) has measures of a world that measures nothing", i)
+					}
+					if g := goroutine(); g != caller {
+						t.Errorf("Ended(%d) is called on %s, want %s", i, g, caller)
+					}
 				}
 				v.Reset(step)
 				for i, x := range singles {
@@ -135,7 +138,7 @@ func TestVectorRowsAreSingleWorlds(t *testing.T) {
 				}
 				actions := make([]int, n)
 				ended := 0
-				for k := range 300 {
+				for k := range min(300, 4000/n) {
 					actAll(step, v.Spec(), actions, k)
 					endings = nil
 					v.Step(actions, step)
@@ -152,7 +155,7 @@ func TestVectorRowsAreSingleWorlds(t *testing.T) {
 						t.Fatalf("step %d: Ended called for (-want +got):\n%s", k, diff)
 					}
 				}
-				if ended < 3*n {
+				if ended < n {
 					t.Errorf("only %d episodes ended in %d worlds", ended, n)
 				}
 			})
@@ -196,6 +199,13 @@ func checkRow(t *testing.T, step *env.TimeStep, i, k int, x *single) {
 			t.Fatalf("step %d, row %d, FinalMask (-single +vector):\n%s", k, i, diff)
 		}
 	}
+}
+
+// goroutine names the one that calls it.
+func goroutine() string {
+	b := make([]byte, 64)
+	name, _, _ := strings.Cut(string(b[:runtime.Stack(b, false)]), " [")
+	return name
 }
 
 // A second Reset starts the same history again.
@@ -315,24 +325,86 @@ func TestRestoreErrors(t *testing.T) {
 	}
 }
 
-// Stepping, endings and resets included, allocates nothing.
+// Stepping, endings and resets included, allocates nothing; the goroutine of a
+// helper may, where none that has ended can be used again.
 func TestVectorStepDoesNotAllocate(t *testing.T) {
-	for name, newEnv := range worlds {
-		v, step := newVector(t, 4, newEnv)
-		ended := 0
-		v.Ended = func(int, env.Env) { ended++ }
-		v.Reset(step)
-		actions := make([]int, 4)
-		k := 0
-		if n := testing.AllocsPerRun(300, func() {
-			actAll(step, v.Spec(), actions, k)
-			v.Step(actions, step)
-			k++
-		}); n != 0 {
-			t.Errorf("%s: %v allocations a step, want 0", name, n)
+	for _, workers := range []int{1, 2} {
+		for name, newEnv := range worlds {
+			v, step := newVector(t, 4, newEnv)
+			v.SetWorkers(workers)
+			ended := 0
+			v.Ended = func(int, []env.Ratio) { ended++ }
+			v.Reset(step)
+			actions := make([]int, 4)
+			k := 0
+			if n := testing.AllocsPerRun(300, func() {
+				actAll(step, v.Spec(), actions, k)
+				v.Step(actions, step)
+				k++
+			}); n != 0 {
+				t.Errorf("%s, %d workers: %v allocations a step, want 0", name, workers, n)
+			}
+			if ended == 0 {
+				t.Errorf("%s: no episode ended in %d steps", name, k)
+			}
 		}
-		if ended == 0 {
-			t.Errorf("%s: no episode ended in %d steps", name, k)
+	}
+}
+
+// measuredChain measures its episodes' returns, and when they are read.
+type measuredChain struct {
+	*toy.Chain
+	total float32
+}
+
+func (m *measuredChain) Reset(s seed.Seed, obs []float32, mask []bool) {
+	m.total = 0
+	m.Chain.Reset(s, obs, mask)
+}
+
+func (m *measuredChain) Step(action int, obs []float32, mask []bool) env.Outcome {
+	o := m.Chain.Step(action, obs, mask)
+	m.total += o.Reward
+	return o
+}
+
+func (m *measuredChain) Measure(dst []env.Ratio) []env.Ratio {
+	return append(dst, env.Ratio{Num: float64(m.total), Den: 1})
+}
+
+// What Ended is handed is of the episode that has ended: its return is the sum
+// of its rewards.
+func TestEndedMeasures(t *testing.T) {
+	const n = 9
+	for _, workers := range []int{1, 2} {
+		v, step := newVector(t, n, func() env.Env { return &measuredChain{Chain: toy.NewChain()} })
+		v.SetWorkers(workers)
+		v.ShareAll()
+		v.Reset(step)
+		var total [n]float32
+		actions := make([]int, n)
+		var got []env.Ratio
+		v.Ended = func(_ int, m []env.Ratio) { got = append(got, m...) }
+		ended := 0
+		for k := range 200 {
+			actAll(step, v.Spec(), actions, k)
+			got = got[:0]
+			v.Step(actions, step)
+			var want []env.Ratio
+			for i := range total {
+				total[i] += step.Reward[i]
+				if step.Ended(i) {
+					want = append(want, env.Ratio{Num: float64(total[i]), Den: 1})
+					total[i] = 0
+					ended++
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("%d workers, step %d: measured %v, want %v", workers, k, got, want)
+			}
+		}
+		if ended < n {
+			t.Errorf("only %d episodes ended", ended)
 		}
 	}
 }

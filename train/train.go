@@ -114,11 +114,11 @@ func (j *Job) start(ctx context.Context, c *checkpoints.Checkpoint) (summary Sum
 	}()
 
 	ended := j.Vector.Ended
-	j.Vector.Ended = func(i int, e env.Env) {
+	j.Vector.Ended = func(i int, m []env.Ratio) {
 		if ended != nil {
-			ended(i, e)
+			ended(i, m)
 		}
-		l.measure(e)
+		l.measure(m)
 	}
 	defer func() { j.Vector.Ended = ended }()
 
@@ -137,7 +137,6 @@ type loop struct {
 	job      *Job
 	metrics  *metrics
 	progress *progress
-	ratios   []env.Ratio // scratch of measure
 
 	began      time.Time // of this call
 	from       uint64    // step at that time
@@ -318,16 +317,14 @@ func (l *loop) account(t *env.TimeStep) error {
 }
 
 // measure adds up the metrics of an episode that has just ended.
-func (l *loop) measure(e env.Env) {
-	m, ok := e.(env.Measured)
-	if !ok {
+func (l *loop) measure(m []env.Ratio) {
+	if m == nil {
 		return
 	}
-	l.ratios = m.Measure(l.ratios[:0])
-	if len(l.ratios) != len(l.window.num) {
-		panic(fmt.Sprintf("train: %d ratios for the %d metrics of %s", len(l.ratios), len(l.window.num), e.Spec().ID))
+	if len(m) != len(l.window.num) {
+		panic(fmt.Sprintf("train: %d ratios for the %d metrics of %s", len(m), len(l.window.num), l.job.Vector.Spec().ID))
 	}
-	for k, r := range l.ratios {
+	for k, r := range m {
 		l.window.num[k] += r.Num
 		l.window.den[k] += r.Den
 	}

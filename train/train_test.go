@@ -91,7 +91,7 @@ func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	j, agent := newJob(t, dir, testConfig())
 	called := 0
-	j.Vector.Ended = func(int, env.Env) { called++ }
+	j.Vector.Ended = func(int, []env.Ratio) { called++ }
 	s, err := j.Run(context.Background())
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func world(t *testing.T) *cluster.World {
 	t.Helper()
 	c := cluster.DefaultConfig()
 	c.Failures.Transient.MTTF = 10 * 24 * time.Hour
-	c.Failures.PermanentMTTF = 2000 * time.Hour
+	c.Failures.Permanent.MTTF = 2000 * time.Hour
 	c.Failures.Rack.MTTF = 300 * time.Hour
 	c.Failures.Rack.Median = 3 * time.Hour
 	w, err := cluster.New("Test-v0", c)

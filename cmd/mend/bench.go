@@ -29,7 +29,7 @@ type benchOptions struct {
 	streams
 }
 
-// Groups of benchmarks that are measured where none is named: not solved and
+// Groups of benchmarks that are measured where none is named: not env, solved and
 // regret, which take minutes.
 var benchDefaults = []string{"kernel", "learner", "act"}
 
@@ -39,15 +39,17 @@ func newBench(s streams) *cobra.Command {
 		Use:   "bench [GROUP|NAME]...",
 		Short: "Measure how fast this machine computes, trains and acts",
 		Long: `Measure how fast this machine computes, trains and acts. An argument is a group,
-a name or the beginning of names; without any, all groups but solved and regret
-are measured, in about a minute. Every figure that is published of mend comes from
+a name or the beginning of names; without any, all groups but env, solved and
+regret are measured, in about a minute. Every figure that is published of mend comes from
 one of these commands:
 
-  mend bench                           all groups but solved and regret
+  mend bench                           all groups but env, solved and regret
   mend bench kernel                    GFLOP/s of products, ns an element of the rest
   mend bench learner                   gradient steps in us, training in steps/s, memory in MB
   mend bench learner --cores 2         the same on two cores: ppo-train and large n gain
   mend bench act --json                ns a decision, for machines
+  mend bench env/RackBursts-v0/nodes=  decisions/s of 100 and of 10,000 nodes, and what they cost
+  mend bench env/CartPole              steps/s of 1,024 carts
   mend bench solved                    steps and CPU seconds until solved, five seeds
   mend bench solved/cartpole-ppo --seeds 20 --first-seed 101
   mend bench regret --seeds 10         distance from the optimum, an hour or more
@@ -65,6 +67,16 @@ learner  learner/ppo-step and dqn-step: one gradient step on a minibatch of n
          with 256x256 networks and minibatches that two cores share
 act      act/batch=N: one call of a greedy policy of 64 features, 64x64 tanh and
          16 actions for N worlds
+env      env/RackBursts-v0/nodes=N, 100 shards a node under baseline:hdfs, whole episodes
+         with their Reset: decisions a second on one core. /events: events of the
+         simulation a second; /reset: us an episode; /bytes: memory a shard, all
+         included; /allocations: a step; /kind=KIND: ns a decision of that kind,
+         from the answer to the next question, the policy included, and /repeated:
+         the share that is asked again after a hold or a wait in which nothing
+         happened. /per:nodes=100: how many times as much a decision costs as with
+         100 nodes. /vector=64: 64 worlds stepped together, on the wall clock, and
+         what a second core gains, whatever --cores says.
+         env/CartPole-v1/batch=1024: steps a second of 1,024 carts, random actions
 solved   training with a committed configuration, 20 greedy episodes on held-out
          worlds every eval_every steps. Solved is a mean return of 475 (CartPole-v1)
          or -100 (Acrobot-v1). /solved: seeds that got there; /steps and /cpu-s: until
@@ -180,7 +192,7 @@ func runBench(ctx context.Context, o *benchOptions, args []string) error {
 // benchmarks lists all. Peak memory comes first: a new process counts that of
 // the one that it was started from, which has touched little yet.
 func (o *benchOptions) benchmarks() []bench.Benchmark {
-	return slices.Concat(o.memory(), bench.Kernel(), bench.Steps(), o.training(), bench.Act(), o.solved(), o.regret())
+	return slices.Concat(o.memory(), bench.Kernel(), bench.Steps(), o.training(), bench.Act(), o.env(), o.solved(), o.regret())
 }
 
 // chooseBenchmarks picks those that args name, and says which of their results

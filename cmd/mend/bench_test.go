@@ -67,7 +67,7 @@ func TestChooseBenchmarks(t *testing.T) {
 	}
 }
 
-// Every name of a group that is measured by default, of solved and regret is there
+// Every name of a group that is measured by default, of env, solved and regret is there
 // once, and so is every name that the design publishes.
 func TestBenchmarkNames(t *testing.T) {
 	names := map[string]bool{}
@@ -81,18 +81,21 @@ func TestBenchmarkNames(t *testing.T) {
 			names[name], groups[group] = true, true
 		}
 	}
-	for _, group := range append([]string{"solved", "regret"}, benchDefaults...) {
+	for _, group := range append([]string{"env", "solved", "regret"}, benchDefaults...) {
 		if !groups[group] {
 			t.Errorf("no group %s", group)
 		}
 	}
-	if len(groups) != len(benchDefaults)+2 {
-		t.Errorf("groups %v, want those of the default, solved and regret", groups)
+	if len(groups) != len(benchDefaults)+3 {
+		t.Errorf("groups %v, want those of the default, env, solved and regret", groups)
 	}
 	for _, name := range []string{
 		"kernel/gemm/64x64x64", "kernel/gemm-tn/64x64x1024", "kernel/adam", "learner/ppo-step/n=256,d=64,a=16", "learner/ppo-step/n=2048,d=64,a=16,shared",
 		"learner/dqn-step/n=32,d=64,a=16", "learner/cartpole-ppo", "learner/cartpole-dqn", "learner/ppo-train/n=2048", "act/batch=1", "act/batch=64",
 		"solved/cartpole-ppo/steps", "solved/cartpole-dqn/cpu-s", "solved/acrobot-ppo/stays",
+		"env/RackBursts-v0/nodes=100", "env/RackBursts-v0/nodes=10000", "env/CartPole-v1/batch=1024",
+		"env/RackBursts-v0/nodes=100/kind=node_unreachable", "env/RackBursts-v0/nodes=10000/kind=shards_at_risk/repeated",
+		"env/RackBursts-v0/nodes=100/vector=64/speedup", "env/RackBursts-v0/nodes=10000/per:nodes=100/kind=node_unreachable",
 		"regret/MDPA-v0/ppo/regret", "regret/MDPB-v0/dqn/cpu-s", "regret/MDPA-v0/ppo,unassisted/regret-half",
 	} {
 		if !names[name] {

@@ -204,7 +204,7 @@ func newTraining(c *configs.Run, s streams) (*training, error) {
 	return t, nil
 }
 
-// newVector joins n training worlds.
+// newVector joins n training worlds, which all processors may step.
 func (t *training) newVector(s seed.Seed, n int) (*env.Vector, error) {
 	envs := make([]env.Env, n)
 	for i := range envs {
@@ -213,7 +213,11 @@ func (t *training) newVector(s seed.Seed, n int) (*env.Vector, error) {
 			return nil, err
 		}
 	}
-	return env.NewVector(s, envs...)
+	v, err := env.NewVector(s, envs...)
+	if err == nil {
+		v.SetWorkers(runtime.GOMAXPROCS(0))
+	}
+	return v, err
 }
 
 // newFolder makes the folder of a new run, with configuration and manifest.

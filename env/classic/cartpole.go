@@ -104,7 +104,7 @@ func (c *CartPole) Reset(s seed.Seed, obs []float32, _ []bool) {
 		angularVelocity: draw(3),
 		running:         true,
 	}
-	c.observe(obs)
+	c.observe(row(obs))
 }
 
 // Step pushes the cart for one interval.
@@ -115,56 +115,108 @@ func (c *CartPole) Reset(s seed.Seed, obs []float32, _ []bool) {
 //
 // followed by an explicit Euler step of all four variables, in the order of
 // evaluation of Gymnasium's cartpole.py. The conversions to float64 forbid the
-// compiler to fuse a product with a sum, which CPython does not do either;
-// sines may still differ between processor architectures in the last bit.
+// compiler to fuse a product with a sum, which CPython does not do either.
 func (c *CartPole) Step(action int, obs []float32, _ []bool) env.Outcome {
+	sin, cos := sincos(c.angle)
+	o := env.Outcome{Reward: 1, Elapsed: 1}
+	o.Terminated, o.Truncated = c.push(action, sin, cos, row(obs))
+	return o
+}
+
+// StepBatch implements [env.Batched]. The steps of one cart depend on each other
+// and those of several do not: done in turns, by blocks, a processor has several
+// under way.
+func (*CartPole) StepBatch(carts []env.Env, actions []int, t *env.TimeStep, from, to int) {
+	const block = 32
+	var (
+		c        [block]*CartPole
+		sin, cos [block]float64
+	)
+	for ; from < to; from += block {
+		n := min(block, to-from)
+		for k, e := range carts[from : from+n] {
+			c[k] = e.(*CartPole)
+			sin[k], cos[k] = sincos(c[k].angle)
+		}
+		obs, act := t.Obs[4*from:4*(from+n)], actions[from:from+n]
+		terminated, truncated := t.Terminated[from:from+n], t.Truncated[from:from+n]
+		for k, a := range act {
+			terminated[k], truncated[k] = c[k].push(a, sin[k], cos[k], (*[4]float32)(obs[4*k:]))
+		}
+		fill(t.Reward[from:from+n], 1)
+		fill(t.Elapsed[from:from+n], 1)
+	}
+}
+
+// push is Step, given sine and cosine of the angle.
+func (c *CartPole) push(action int, sin, cos float64, obs *[4]float32) (terminated, truncated bool) {
 	if !c.running {
 		panic("classic: CartPole-v1: Step before Reset or after the episode's end")
 	}
-	force := pushForce
-	switch action {
-	case PushLeft:
-		force = -pushForce
-	case PushRight:
-	default:
+	if uint(action) > PushRight {
 		panic(fmt.Sprintf("classic: CartPole-v1: action %d, want 0 or 1", action))
 	}
-
-	sin, cos := math.Sincos(c.angle)
+	force := pushForce * float64(2*action-1) // no branch: it could not be predicted
 	n := (force + float64(poleMassLength*(c.angularVelocity*c.angularVelocity)*sin)) / massTotal
 	angularAcceleration := (float64(gravity*sin) - float64(cos*n)) /
 		(halfLength * (4.0/3.0 - massPole*(cos*cos)/massTotal))
 	acceleration := n - poleMassLength*angularAcceleration*cos/massTotal
 
-	c.position += float64(interval * c.velocity)
-	c.velocity += float64(interval * acceleration)
-	c.angle += float64(interval * c.angularVelocity)
-	c.angularVelocity += float64(interval * angularAcceleration)
-	c.steps++
-
-	o := env.Outcome{
-		Reward:     1,
-		Elapsed:    1,
-		Terminated: !c.withinLimits(),
-		Truncated:  c.steps >= stepLimit,
-	}
-	c.running = !o.Terminated && !o.Truncated
+	position := c.position + float64(interval*c.velocity)
+	velocity := c.velocity + float64(interval*acceleration)
+	angle := c.angle + float64(interval*c.angularVelocity)
+	angularVelocity := c.angularVelocity + float64(interval*angularAcceleration)
+	steps := c.steps + 1
+	terminated, truncated = !withinLimits(position, angle), steps >= stepLimit
+	c.position, c.velocity, c.angle, c.angularVelocity = position, velocity, angle, angularVelocity
+	c.steps, c.running = steps, !terminated && !truncated
 	c.observe(obs)
-	return o
+	return terminated, truncated
 }
 
-func (c *CartPole) withinLimits() bool {
-	return math.Abs(c.position) <= positionLimit && math.Abs(c.angle) <= angleLimit
-}
-
-func (c *CartPole) observe(obs []float32) {
-	if len(obs) != 4 {
-		panic(fmt.Sprintf("classic: CartPole-v1: observation of length %d, want 4", len(obs)))
+func fill(s []float32, x float32) {
+	for i := range s {
+		s[i] = x
 	}
+}
+
+// sincos is math.Sincos for |x| < π/4, and bit for bit what that returns where
+// the compiler fuses nothing, but for the sign of a zero, which Step does not
+// see. The angle of a running episode is within angleLimit: nothing needs to be
+// reduced or reflected, and no branch depends on it. The polynomials are those
+// of Cephes, sin.c (Moshier, 1984 to 2000).
+func sincos(x float64) (sin, cos float64) {
+	xx := x * x
+	s := float64(1.58962301576546568060e-10*xx) - 2.50507477628578072866e-8
+	s = float64(s*xx) + 2.75573136213857245213e-6
+	s = float64(s*xx) - 1.98412698295895385996e-4
+	s = float64(s*xx) + 8.33333333332211858878e-3
+	s = float64(s*xx) - 1.66666666666666307295e-1
+	c := float64(-1.13585365213876817300e-11*xx) + 2.08757008419747316778e-9
+	c = float64(c*xx) - 2.75573141792967388112e-7
+	c = float64(c*xx) + 2.48015872888517045348e-5
+	c = float64(c*xx) - 1.38888888888730564116e-3
+	c = float64(c*xx) + 4.16666666666665929218e-2
+	return x + float64(x*xx*s), 1 - float64(0.5*xx) + float64(xx*xx*c)
+}
+
+func withinLimits(position, angle float64) bool {
+	return math.Abs(position) <= positionLimit && math.Abs(angle) <= angleLimit
+}
+
+func (c *CartPole) observe(obs *[4]float32) {
 	obs[0] = float32(c.position)
 	obs[1] = float32(c.velocity)
 	obs[2] = float32(c.angle)
 	obs[3] = float32(c.angularVelocity)
+}
+
+// row is obs, of the length that it must have.
+func row(obs []float32) *[4]float32 {
+	if len(obs) != 4 {
+		panic(fmt.Sprintf("classic: CartPole-v1: observation of length %d, want 4", len(obs)))
+	}
+	return (*[4]float32)(obs)
 }
 
 // AppendState appends the whole state to b.
@@ -204,7 +256,7 @@ func (c *CartPole) validate() error {
 		return fmt.Errorf("%d steps, want 0 to %d", c.steps, stepLimit)
 	case c.running && c.steps == stepLimit:
 		return fmt.Errorf("running after %d steps, want an end", c.steps)
-	case c.running && !c.withinLimits():
+	case c.running && !withinLimits(c.position, c.angle):
 		return fmt.Errorf("running at position %v m and angle %v rad, want at most %v and %v",
 			c.position, c.angle, positionLimit, angleLimit)
 	}

@@ -3,6 +3,8 @@ package classic
 import (
 	"fmt"
 	"math"
+	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -335,4 +337,34 @@ func BenchmarkCartPoleVector(b *testing.B) {
 		batches++
 	}
 	b.ReportMetric(float64(batches*n)/b.Elapsed().Seconds(), "steps/s")
+}
+
+// Within the limits of the angle, and beyond, sincos is math.Sincos: to the last
+// bit where the compiler fuses no product with a sum, as on the first level of
+// amd64, elsewhere to one unit in the last place.
+func TestSincos(t *testing.T) {
+	exact := runtime.GOARCH == "amd64"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			exact = exact && (s.Key != "GOAMD64" || s.Value == "v1")
+		}
+	}
+	most := math.Pow(2, -52)
+	if exact {
+		most = 0
+	}
+	for i := range 200_000 {
+		x := 0.78 * (2*seed.Uniform(seed.Seed(3).At(0, uint64(i))) - 1)
+		if i%2 == 0 {
+			x *= math.Pow(2, -float64(i%50)) // small ones too
+		}
+		sin, cos := sincos(x)
+		wantSin, wantCos := math.Sincos(x)
+		if math.Abs(sin-wantSin) > most*math.Abs(wantSin) || math.Abs(cos-wantCos) > most*wantCos {
+			t.Fatalf("sincos(%v) = %v, %v, want %v, %v", x, sin, cos, wantSin, wantCos)
+		}
+	}
+	if sin, cos := sincos(0); sin != 0 || cos != 1 {
+		t.Errorf("sincos(0) = %v, %v, want 0, 1", sin, cos)
+	}
 }

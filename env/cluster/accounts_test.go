@@ -109,7 +109,7 @@ func (b *books) count() {
 			case alive:
 				b.copies++
 				intact++
-				if w.records[r].state() == replicaLive && w.nodeFlags[n]&nodeDeclared == 0 && !w.q.pending(w.timers.returns+n) && !w.rackDown[int(n)/w.cfg.Topology.NodesPerRack] {
+				if w.records[r].state() == replicaLive && w.nodeFlags[n]&nodeDeclared == 0 && !w.q.pending(w.timers.returns+n) && w.cuts[int(n)/w.cfg.Topology.NodesPerRack] == 0 {
 					readable++
 				}
 			}
@@ -398,7 +398,7 @@ func TestConstantRate(t *testing.T) {
 		}
 	}
 	// Where nothing is lost or added, nothing differs.
-	c.Failures.PermanentMTTF, c.Failures.Rack.LossProbability, c.Failures.Burst.LossProbability = 0, 0, 0
+	c.Failures.Permanent.MTTF, c.Failures.Rack.LossProbability, c.Failures.Burst.LossProbability = 0, 0, 0
 	dear = c
 	dear.Prices.StoragePerGBMonth *= 2
 	p, q := newPlayer(newTest(t, c)), newPlayer(newTest(t, dear))

@@ -28,7 +28,7 @@ func (w *World) loseCopies(n int32) {
 	w.health[n] |= healthBad
 	w.badNodes++
 	implied := w.impliedOf(n)
-	copy(implied, w.tallyOf(n))
+	copy(implied, w.unmarkedOf(n))
 	for kind, c := range implied {
 		w.levelImplied(kind, c)
 		w.countClass(kind, c)
@@ -40,9 +40,9 @@ func (w *World) impliedOf(n int32) []int32 {
 	return w.implied[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
 }
 
-// tallyOf are the counts of node n's entries that are not marked, by kind.
-func (w *World) tallyOf(n int32) []int32 {
-	return w.tally[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
+// unmarkedOf are the counts of node n's entries that are not marked, by kind.
+func (w *World) unmarkedOf(n int32) []int32 {
+	return w.unmarked[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
 }
 
 // kindOf is the kind of a plain shard of whose nodes all but these are bad.
@@ -111,7 +111,7 @@ func (w *World) findCopies(n int32, f uint16) {
 				w.explicit(s)
 			}
 			w.setState(r, replicaLive)
-			if w.health[n]&healthSilent == 0 {
+			if w.health[n]&healthQuiet == 0 {
 				readable := w.readableOf(s)
 				w.account(s, readable-1, readable)
 			}
@@ -143,23 +143,25 @@ func (w *World) voidCopies(n int32) {
 	w.gone = w.gone[:0]
 	w.unqueue(n)
 	e := w.entriesOf(n)
-	for i := w.held[n] - 1; i >= 0; i-- {
-		s := shardAt(e[int(i)*w.stride])
-		if w.info[s].flags&shardPlain != 0 && w.records[w.on(s, n)].state() == replicaLive {
-			w.explicit(s)
-		}
+	for i := 0; i < len(e); i += w.stride {
+		s := shardAt(e[i])
 		r := w.on(s, n)
-		live := w.records[r].state() == replicaLive
-		w.unlink(r)
-		if !live {
-			continue
+		if w.records[r].state() == replicaLive {
+			if w.info[s].flags&shardPlain != 0 {
+				w.explicit(s)
+			}
+			w.mark(s)
+			w.records[r] = 0
+			w.refresh(s)
+			if w.info[s].flags&shardLost != 0 {
+				w.gone = append(w.gone, s)
+			}
 		}
-		w.mark(s)
-		w.refresh(s)
-		if w.info[s].flags&shardLost != 0 {
-			w.gone = append(w.gone, s)
-		}
+		w.records[r] = 0
 	}
+	clear(e)
+	clear(w.unmarkedOf(n))
+	w.held[n], w.live[n], w.marks[n] = 0, 0, 0
 }
 
 // surplus chooses which copy of shard s to drop when r has come to be one too
@@ -368,7 +370,7 @@ func (w *World) repairClass(k int32, fast bool, locality uint8) {
 // declareCopies orders the repair of what node n holds, which was declared dead.
 func (w *World) declareCopies(n int32) {
 	if w.up(n) { // back already, and not heard yet
-		w.silence(n)
+		w.quiet(n)
 	}
 	implied := w.impliedOf(n)
 	sum := int32(0)
@@ -412,6 +414,7 @@ func (w *World) orderMissing(s int32) {
 // drain begins to move what node n holds, which is reachable, to other nodes.
 // It serves until all is moved.
 func (w *World) drain(n int32) {
+	w.abortFlowsInto(n) // what they write would have to be moved again
 	w.nodeFlags[n] |= nodeDraining
 	for _, s := range w.odd(n, healthBad, 0) {
 		r := w.on(s, n)
@@ -428,7 +431,7 @@ func (w *World) drain(n int32) {
 	w.health[n] |= healthBad
 	w.badNodes++
 	implied := w.impliedOf(n)
-	copy(implied, w.tallyOf(n))
+	copy(implied, w.unmarkedOf(n))
 	for _, c := range implied {
 		w.orders += c
 	}

@@ -147,7 +147,7 @@ func TestHugeCapacity(t *testing.T) {
 func TestLongOutages(t *testing.T) {
 	c := small()
 	c.Failures.Transient = Outages{MTTF: time.Hour, Median: 10_000 * time.Hour, Sigma: 5}
-	c.Failures.PermanentMTTF = 0
+	c.Failures.Permanent.MTTF = 0
 	c.Horizon = 2 * days
 	saturated := 0
 	w := newTest(t, c)

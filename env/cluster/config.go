@@ -67,47 +67,6 @@ func (d Data) copiesPerNode() int32 {
 	return int32(min(d.NodeGB/d.ShardGB+1e-9, float64(4*d.ShardsPerNode*d.maxFactor()+64)))
 }
 
-// Outages is a process that makes its subject unreachable for a while: gaps
-// are exponential with mean MTTF (0: never), durations lognormal.
-type Outages struct {
-	MTTF   time.Duration `yaml:"mttf" json:"mttf"`
-	Median time.Duration `yaml:"median" json:"median"` // of the duration
-	Sigma  float64       `yaml:"sigma" json:"sigma"`   // of the logarithm of the duration
-}
-
-// Bursts strike several nodes of one rack in the same instant: 1 + a geometric
-// number of them, MeanNodes on average, each down for a time of its own.
-type Bursts struct {
-	Outages   `yaml:",inline"`
-	MeanNodes float64 `yaml:"mean_nodes" json:"mean_nodes"`
-	// LossProbability is the chance that a struck node loses its data.
-	LossProbability float64 `yaml:"loss_probability" json:"loss_probability"`
-}
-
-// RackOutages cut a whole rack off at once.
-type RackOutages struct {
-	Outages `yaml:",inline"`
-	// LossProbability is the chance that a node of the rack loses its data.
-	LossProbability float64 `yaml:"loss_probability" json:"loss_probability"`
-}
-
-// Failures are the exogenous processes. They are the same for every policy.
-type Failures struct {
-	Transient   Outages     `yaml:"transient" json:"transient"`     // per node
-	Maintenance Outages     `yaml:"maintenance" json:"maintenance"` // per node: longer outages, reboots
-	Rack        RackOutages `yaml:"rack" json:"rack"`               // per rack
-	Burst       Bursts      `yaml:"burst" json:"burst"`             // per rack
-	// PermanentMTTF is the mean time to a node's loss with its data, per node
-	// (0: never); an empty machine takes its place after an exponential time of
-	// mean Replacement.
-	PermanentMTTF time.Duration `yaml:"permanent_mttf" json:"permanent_mttf"`
-	Replacement   time.Duration `yaml:"replacement" json:"replacement"`
-	// RestartCures is the share of transient, maintenance and burst outages
-	// that a restart ends after RestartTime; others it does not touch.
-	RestartCures float64       `yaml:"restart_cures" json:"restart_cures"`
-	RestartTime  time.Duration `yaml:"restart_time" json:"restart_time"`
-}
-
 // Monitor is how the controller learns of failures.
 type Monitor struct {
 	Heartbeat time.Duration `yaml:"heartbeat" json:"heartbeat"` // between two heartbeats of a node
@@ -168,34 +127,18 @@ type Reward struct {
 const days = 24 * time.Hour
 
 // DefaultConfig is a cluster of 100 nodes under the failure rates of published
-// studies, without correlated failures but rack outages.
+// studies, without correlated failures but rack outages; every other process
+// needs only its rate to be set.
 //
-// Sources: Ford et al., "Availability in globally distributed storage systems"
-// (OSDI 2010): node MTTF to outages of 15 minutes and more 4.3 months, fewer
-// than one outage in ten that long, rack MTTF 10.2 years; Zhang et al.,
-// "SimEDC" (SRDS 2017): permanent node MTTF 91,250 h; Cidon et al., "Copysets"
-// (ATC 2013): up to 1 % of nodes do not survive a power outage; HDFS: heartbeat
-// 3 s, a node is stale after 30 s, 2 repair streams a node; list prices of the
-// large clouds, 2026. What has no published figure is marked as assumed.
+// Sources: those of defaultFailures; HDFS: heartbeat 3 s, a node is stale after
+// 30 s, 2 repair streams a node; list prices of the large clouds, 2026. What has
+// no published figure is marked as assumed.
 func DefaultConfig() Config {
 	return Config{
 		Topology: Topology{Regions: 1, ZonesPerRegion: 2, RacksPerZone: 5, NodesPerRack: 10},
 		Data: Data{ShardsPerNode: 20, ShardGB: 200, ReplicationFactor: 3, Quorum: 2, NodeGB: 20_000,
 			Placement: placement.DefaultConfig()},
-		Failures: Failures{
-			// Once in 30 days; P(> 15 min) = 9.9 %.
-			Transient: Outages{MTTF: 30 * days, Median: 3 * time.Minute, Sigma: 1.25},
-			// With the tail of the above this gives the 4.3 months.
-			Maintenance: Outages{MTTF: 130 * days, Median: 30 * time.Minute, Sigma: 0.5},
-			// 10.2 years; the duration is assumed, as for switch faults.
-			Rack:          RackOutages{Outages: Outages{MTTF: 89_413 * time.Hour, Median: time.Hour, Sigma: 1}, LossProbability: 0.01},
-			Burst:         Bursts{Outages: Outages{MTTF: 0, Median: 15 * time.Minute, Sigma: 1}, MeanNodes: 4, LossProbability: 0.01},
-			PermanentMTTF: 91_250 * time.Hour,
-			Replacement:   24 * time.Hour, // assumed
-			// 22.6 % of LANL's 23,739 failures had a software cause.
-			RestartCures: 0.226,
-			RestartTime:  3 * time.Minute, // assumed
-		},
+		Failures: defaultFailures(),
 		Monitor: Monitor{
 			Heartbeat:  3 * time.Second,
 			Timeout:    30 * time.Second,
@@ -259,26 +202,7 @@ func (c Config) Validate() error {
 			e.Under("data.placement", d.Placement.Check(t.placed(), t.Nodes()*d.ShardsPerNode, d.ReplicationFactor, int(d.copiesPerNode())))
 		}
 	}
-	f := c.Failures
-	outages := func(path string, o Outages) {
-		e.Want(o.MTTF >= 0, path+".mttf", o.MTTF, "a duration, or 0 for never")
-		if o.MTTF > 0 {
-			e.Want(o.MTTF >= time.Minute, path+".mttf", o.MTTF, "at least 1m, or 0 for never")
-			e.Want(o.Median >= time.Second, path+".median", o.Median, "at least 1s")
-			e.Want(o.Sigma >= 0 && o.Sigma <= 5, path+".sigma", o.Sigma, "0 to 5")
-		}
-	}
-	outages("failures.transient", f.Transient)
-	outages("failures.maintenance", f.Maintenance)
-	outages("failures.rack", f.Rack.Outages)
-	outages("failures.burst", f.Burst.Outages)
-	e.Want(share(f.Rack.LossProbability), "failures.rack.loss_probability", f.Rack.LossProbability, "0 to 1")
-	e.Want(share(f.Burst.LossProbability), "failures.burst.loss_probability", f.Burst.LossProbability, "0 to 1")
-	e.Want(f.Burst.MeanNodes >= 1 && f.Burst.MeanNodes <= 1000, "failures.burst.mean_nodes", f.Burst.MeanNodes, "1 to 1000")
-	e.Want(f.PermanentMTTF == 0 || f.PermanentMTTF >= time.Minute, "failures.permanent_mttf", f.PermanentMTTF, "at least 1m, or 0 for never")
-	e.Want(f.Replacement >= time.Minute, "failures.replacement", f.Replacement, "at least 1m")
-	e.Want(share(f.RestartCures), "failures.restart_cures", f.RestartCures, "0 to 1")
-	e.Want(f.RestartTime >= time.Second, "failures.restart_time", f.RestartTime, "at least 1s")
+	c.Failures.validate(&e, t, c.Horizon)
 	m := c.Monitor
 	e.Want(m.Heartbeat >= time.Millisecond && m.Heartbeat <= time.Hour, "monitor.heartbeat", m.Heartbeat, "1ms to 1h")
 	e.Want(m.Timeout >= m.Heartbeat && m.Timeout <= 24*time.Hour, "monitor.timeout", m.Timeout, "monitor.heartbeat to 24h")

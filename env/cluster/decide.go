@@ -78,11 +78,17 @@ func (w *World) pause(a Action) env.Time {
 	return waits[a]
 }
 
+// postpone sets the next question of timer id to when hold or a wait is over.
+func (w *World) postpone(id int32, until env.Time) {
+	w.q.set(id, until)
+	w.tally.put(id-w.timers.askNode, until)
+}
+
 func (w *World) actNode(a Action, n int32) {
 	ask := w.timers.askNode + n
 	switch {
 	case a <= Wait1h:
-		w.q.set(ask, w.now+w.pause(a))
+		w.postpone(ask, w.now+w.pause(a))
 	case a == Restart:
 		w.restart(n)
 		w.q.set(ask, w.now+afterAction)
@@ -93,7 +99,7 @@ func (w *World) actNode(a Action, n int32) {
 
 func (w *World) actClass(a Action, k int32) {
 	if a <= Wait1h {
-		w.q.set(w.timers.askRisk+k, w.now+w.pause(a))
+		w.postpone(w.timers.askRisk+k, w.now+w.pause(a))
 		return
 	}
 	w.repairClass(k, a >= RepairFastSameZone, sameZone+uint8(a-RepairSlowSameZone)%3)
@@ -105,12 +111,12 @@ func (w *World) declare(n int32) {
 	w.nodeFlags[n] |= nodeDeclared
 	w.declared++
 	w.zoneDeclared[w.zoneOf(n)]++
-	w.domains.count(n, 0, -1)
+	w.faultDomains.count(n, 0, -1)
 	w.declareCopies(n)
 }
 
-// restart restarts node n. It ends the outages that a restart cures; others,
-// those of the rack, and a dead node it leaves as they are.
+// restart restarts node n. It ends the outages and the slowness that a restart
+// cures; others, those of its domains, and a dead node it leaves as they are.
 func (w *World) restart(n int32) {
 	w.charge(partActions, w.cfg.Prices.Restart)
 	w.nodeFlags[n] |= nodeRestarted
@@ -119,4 +125,5 @@ func (w *World) restart(n int32) {
 	if w.nodeFlags[n]&nodeCurable != 0 && w.q.pending(id) && back < w.q.at[id] {
 		w.q.set(id, back)
 	}
+	w.cureSlow(n)
 }

@@ -156,7 +156,7 @@ func (d *domains) openOf(n int32) int32 {
 func (w *World) nextMember(n, end int32) int32 {
 	per := int32(w.nodesPerRack)
 	for n < end {
-		if n%per == 0 && w.domains.members[n/per] == 0 {
+		if n%per == 0 && w.faultDomains.members[n/per] == 0 {
 			n += per
 			continue
 		}
@@ -180,20 +180,20 @@ func (w *World) gatherTime() env.Time {
 
 // nodeDue asks about node n, or about the domain that has vanished with it.
 func (w *World) nodeDue(n int32) {
-	if k := w.domains.largest(n); k != none {
+	if k := w.faultDomains.largest(n); k != none {
 		w.openDomain(k)
 		w.askDomain(k)
 		return
 	}
 	again(&w.asked[n])
-	w.ask(NodeUnreachable, n)
+	w.ask(NodeUnreachable, n, w.timers.askNode+n)
 }
 
 // domainDue asks about the open domain k, or about the one around it that has
 // vanished by now.
 func (w *World) domainDue(k int32) {
-	first, _ := w.domains.span(k)
-	if outer := w.domains.largest(first); w.domains.level(outer) > w.domains.level(k) {
+	first, _ := w.faultDomains.span(k)
+	if outer := w.faultDomains.largest(first); w.faultDomains.level(outer) > w.faultDomains.level(k) {
 		w.openDomain(outer)
 		k = outer
 	}
@@ -201,14 +201,14 @@ func (w *World) domainDue(k int32) {
 }
 
 func (w *World) askDomain(k int32) {
-	again(&w.domains.asked[k])
-	w.ask(DomainUnreachable, k)
+	again(&w.faultDomains.asked[k])
+	w.ask(DomainUnreachable, k, w.timers.askDomain+k)
 }
 
 // openDomain suspends the questions about the members of domain k, and about
 // domains within it.
 func (w *World) openDomain(k int32) {
-	d := &w.domains
+	d := &w.faultDomains
 	first, end := d.span(k)
 	for l := range d.level(k) {
 		for i := d.of(first, l); d.opened > 0 && i <= d.of(end-1, l); i++ {
@@ -232,7 +232,7 @@ func (w *World) openDomain(k int32) {
 // closeDomain ends the question about domain k; those of its members that are
 // still unreachable are asked about as if they had just been lost.
 func (w *World) closeDomain(k int32) {
-	d := &w.domains
+	d := &w.faultDomains
 	d.open[k] = false
 	d.opened--
 	w.q.cancel(w.timers.askDomain + k)
@@ -246,7 +246,7 @@ func (w *World) closeDomain(k int32) {
 // expected or unexpected time, is a member of its domains. Its question is
 // due, or that of the open domain that it joins.
 func (w *World) joined(n int32, due env.Time) {
-	d := &w.domains
+	d := &w.faultDomains
 	k := d.openOf(n)
 	if k == none {
 		w.q.set(w.timers.askNode+n, due)
@@ -261,17 +261,17 @@ func (w *World) joined(n int32, due env.Time) {
 
 // left is called when node n has ceased to be a member of its domains.
 func (w *World) left(n int32) {
-	if k := w.domains.openOf(n); k != none && !w.domains.qualifies(k, w.domains.level(k)) {
+	if k := w.faultDomains.openOf(n); k != none && !w.faultDomains.qualifies(k, w.faultDomains.level(k)) {
 		w.closeDomain(k)
 	}
 }
 
 func (w *World) actDomain(a Action, k int32) {
-	first, end := w.domains.span(k)
+	first, end := w.faultDomains.span(k)
 	ask := w.timers.askDomain + k
 	switch {
 	case a <= Wait1h:
-		w.q.set(ask, w.now+w.pause(a))
+		w.postpone(ask, w.now+w.pause(a))
 	case a == FailOver:
 		for n := w.nextMember(first, end); n != none; n = w.nextMember(n+1, end) {
 			if w.nodeFlags[n]&nodeFailedOver == 0 {
@@ -279,7 +279,7 @@ func (w *World) actDomain(a Action, k int32) {
 				w.charge(partActions, w.cfg.Prices.FailOver)
 			}
 		}
-		w.domains.failedOver[k] = true
+		w.faultDomains.failedOver[k] = true
 		w.q.set(ask, w.now+afterAction)
 	case a == DeclareDead:
 		for n := w.nextMember(first, end); n != none; n = w.nextMember(n+1, end) {
@@ -291,7 +291,7 @@ func (w *World) actDomain(a Action, k int32) {
 
 // checkDomains recounts what is kept of fault domains.
 func (w *World) checkDomains() error {
-	d := &w.domains
+	d := &w.faultDomains
 	var opened int32
 	unreachable, members := make([]int32, len(d.members)), make([]int32, len(d.members))
 	for n := range int32(w.nodes) {

@@ -71,9 +71,9 @@ func asks(t *testing.T, p *player, policy func(*player) Action) (kinds [kinds]in
 	return kinds, domains
 }
 
-// TestDomains: nodes that vanish together are one question. Racks are domains 0
+// TestDomainQuestions: nodes that vanish together are one question. Racks are domains 0
 // to 9, zones 10 and 11, the region 12.
-func TestDomains(t *testing.T) {
+func TestDomainQuestions(t *testing.T) {
 	for _, x := range []struct {
 		what            string
 		first, end      int

@@ -69,7 +69,7 @@ func TestGuards(t *testing.T) {
 func after(w *World) int32 {
 	first, end := w.subject, w.subject+1
 	if w.kind == DomainUnreachable {
-		first, end = w.domains.span(w.subject)
+		first, end = w.faultDomains.span(w.subject)
 	}
 	most := int32(0)
 	for z := range w.zones {
@@ -109,7 +109,7 @@ func TestFreeSpaceFeature(t *testing.T) {
 			nodes++
 			space += int(w.nodeCopies)
 			rebuilding += int(w.inUsed[n])
-			space -= int(w.held[n]) - int(w.inUsed[n])
+			space -= int(w.held[n])
 		}
 		space -= int(w.orders)
 		if nodes > 0 {

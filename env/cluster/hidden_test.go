@@ -44,7 +44,7 @@ var hidden = []struct {
 	}},
 	{name: "the subject is back and not heard yet", change: func(w *World, rng *rand.Rand) bool {
 		n := w.lostSubject()
-		if n == none || !w.q.pending(w.timers.returns+n) || w.rackDown[w.rackOf(n)] {
+		if n == none || !w.q.pending(w.timers.returns+n) || w.cuts[w.rackOf(n)] > 0 {
 			return false
 		}
 		w.q.cancel(w.timers.returns + n)
@@ -69,9 +69,9 @@ var hidden = []struct {
 	}},
 	{name: "a rack is back and not heard yet", change: func(w *World, rng *rand.Rand) bool {
 		for rack := range int32(w.racks) {
-			if w.rackDown[rack] {
-				w.q.cancel(w.timers.rackEnd + rack)
-				w.rackOver(rack)
+			if id := w.domainEnd(rackOutage, int(rack)); w.q.pending(id) {
+				w.q.cancel(id)
+				w.domainOver(id)
 				return true
 			}
 		}
@@ -104,10 +104,10 @@ var hidden = []struct {
 	}},
 	{name: "a rack has just gone down", change: func(w *World, rng *rand.Rand) bool {
 		rack := rng.IntN(w.racks)
-		if w.rackDown[rack] {
+		if w.cuts[rack] > 0 {
 			return false
 		}
-		w.strikeRack(rack, env.Hour, seed.Seed(rng.Uint64()))
+		w.strikeDomain(rackOutage, rack, env.Hour, 0.2, seed.Seed(rng.Uint64()))
 		return true
 	}},
 	{name: "a shard has just lost its last copy", change: func(w *World, rng *rand.Rand) bool {
@@ -124,7 +124,7 @@ var hidden = []struct {
 	}},
 	{name: "the next failures come at other times", change: func(w *World, rng *rand.Rand) bool {
 		for p := range processes {
-			for slot := range int32(p.slots(w)) {
+			for slot := range int32(w.slots(p)) {
 				w.q.set(w.timers.process[p]+slot, w.now+env.Time(rng.Int64N(int64(100*env.Day))))
 			}
 		}
@@ -140,20 +140,22 @@ var hidden = []struct {
 		return true
 	}},
 	{name: "an outage of the rack of an unreachable node ends at another time", change: func(w *World, rng *rand.Rand) bool {
-		n := w.some(rng, func(n int32) bool { return w.nodeFlags[n]&nodeUnreachable != 0 && w.rackDown[w.rackOf(n)] })
+		n := w.some(rng, func(n int32) bool {
+			return w.nodeFlags[n]&nodeUnreachable != 0 && w.q.pending(w.domainEnd(rackOutage, w.rackOf(n)))
+		})
 		if n == none {
 			return false
 		}
-		w.q.set(w.timers.rackEnd+int32(w.rackOf(n)), w.now+1+env.Time(rng.Int64N(int64(10*env.Day))))
+		w.q.set(w.domainEnd(rackOutage, w.rackOf(n)), w.now+1+env.Time(rng.Int64N(int64(10*env.Day))))
 		return true
 	}},
-	{name: "a node has become slow and was not measured yet", change: func(w *World, rng *rand.Rand) bool {
+	{name: "a node has become slow and was not measured yet", garbage: true, change: func(w *World, rng *rand.Rand) bool {
 		n := int32(rng.IntN(w.nodes))
 		w.slow[n] = 1 + 9*rng.Float32()
 		w.slowed(n)
 		return true
 	}},
-	{name: "the suspect is no longer slow, and that was not measured yet", change: func(w *World, rng *rand.Rand) bool {
+	{name: "the suspect is no longer slow, and that was not measured yet", garbage: true, change: func(w *World, rng *rand.Rand) bool {
 		if w.kind != NodeSuspect {
 			return false
 		}
@@ -227,18 +229,17 @@ var hidden = []struct {
 			x.active, x.locality, x.placements = uint8(rng.Uint32()), uint8(rng.Uint32()), uint16(rng.Uint32())
 		}
 		for n := range w.health {
-			w.health[n] ^= uint8(rng.IntN(4)) << 1 // healthSilent, healthDead
+			w.health[n] ^= uint8(rng.IntN(4)) << 1 // healthQuiet, healthDead
 		}
-		w.silent, w.dead = int32(rng.Uint32()), int32(rng.Uint32())
+		w.quietNodes, w.deadNodes = int32(rng.Uint32()), int32(rng.Uint32())
 		for i := range w.nodeFlags {
 			w.nodeFlags[i] ^= uint16(rng.IntN(4)) // nodeDead, nodeCurable
 			if w.nodeFlags[i]&nodeUnreachable == 0 {
 				w.lastBeat[i] = env.Time(rng.Int64())
 			}
 		}
-		for i := range w.rackDown {
-			w.rackDown[i] = rng.IntN(2) == 0
-		}
+		garble(rng, w.cuts)
+		garble(rng, w.incarnation)
 		for p := range w.ordinal {
 			garble(rng, w.ordinal[p])
 		}
@@ -284,7 +285,7 @@ func (w *World) lostSubject() int32 {
 	case NodeUnreachable:
 		return w.subject
 	case DomainUnreachable:
-		first, end := w.domains.span(w.subject)
+		first, end := w.faultDomains.span(w.subject)
 		return w.nextMember(first, end)
 	}
 	return none

@@ -18,6 +18,9 @@ func (w *World) CheckInvariants() error {
 	if err := w.checkQueue(); err != nil {
 		return err
 	}
+	if err := w.checkFailures(); err != nil {
+		return err
+	}
 	if err := w.checkNodes(); err != nil {
 		return err
 	}
@@ -43,7 +46,7 @@ func (w *World) CheckInvariants() error {
 // them.
 func (w *World) checkRanges() error {
 	for n := range int32(w.nodes) {
-		if w.held[n] < 0 || int(w.held[n]) > w.capacity || w.cursor[n] < 0 || w.cursor[n] > w.held[n] {
+		if w.held[n] < 0 || int(w.held[n])+int(w.inUsed[n]) > w.capacity || w.cursor[n] < 0 || w.cursor[n] > w.held[n] {
 			return fmt.Errorf("node %d holds %d copies, %d of them dealt with, of at most %d", n, w.held[n], w.cursor[n], w.capacity)
 		}
 		e := w.entriesOf(n)
@@ -52,7 +55,7 @@ func (w *World) checkRanges() error {
 			if i%w.stride == 0 {
 				limit = w.shards
 			}
-			if v := e[i]; i%w.stride == 0 && int(shardAt(v)) >= limit || i%w.stride != 0 && e[i-i%w.stride]&marked == 0 && (v < 0 || int(v) >= limit) {
+			if v := e[i]; i%w.stride == 0 && int(shardAt(v)) >= limit || i%w.stride != 0 && (v < 0 || int(v) >= limit) {
 				return fmt.Errorf("node %d: word %d of its entries is %d, want less than %d", n, i, v, limit)
 			}
 		}
@@ -61,7 +64,11 @@ func (w *World) checkRanges() error {
 		if rep == 0 {
 			continue
 		}
-		if n := rep.node(); rep.state() == replicaNone || n < 0 || int(n) >= w.nodes || rep.pos() >= w.held[n] {
+		n := rep.node()
+		if rep.state() == replicaRebuilding && n >= 0 && int(n) < w.nodes && rep.pos() < w.streams {
+			continue
+		}
+		if rep.state() == replicaNone || n < 0 || int(n) >= w.nodes || rep.pos() >= w.held[n] {
 			return fmt.Errorf("record %d is at place %d of node %d in state %d", r, rep.pos(), n, rep.state())
 		}
 	}
@@ -109,12 +116,15 @@ func (w *World) checkRanges() error {
 		return fmt.Errorf("throttle level %d", w.throttle)
 	}
 	for what, l := range map[string]*chain{"lost": &w.lost, "leaving": &w.leave} {
-		seen := 0
-		for n, before := l.first, none; n != none; before, n = n, l.next[n] {
-			if n < 0 || int(n) >= w.nodes || l.prev[n] != before || seen > w.nodes {
+		seen, last := 0, none
+		for n := l.first; n != none; last, n = n, l.next[n] {
+			if n < 0 || int(n) >= w.nodes || l.prev[n] != last || seen > w.nodes {
 				return fmt.Errorf("the chain of %s nodes is broken at %d", what, n)
 			}
 			seen++
+		}
+		if last != l.last {
+			return fmt.Errorf("the chain of %s nodes ends at %d, recorded %d", what, last, l.last)
 		}
 		for n := range int32(w.nodes) {
 			if l.has(n) {
@@ -152,7 +162,7 @@ func (w *World) subjects(k Kind) int {
 	case NodeUnreachable, NodeSuspect:
 		return w.nodes
 	case DomainUnreachable:
-		return len(w.domains.members)
+		return len(w.faultDomains.members)
 	case ShardsAtRisk:
 		return classes(w.maxWant)
 	case ShardLoad:
@@ -177,7 +187,7 @@ func (w *World) checkNodes() error {
 			health |= healthBad
 		}
 		if !w.up(n) || f&nodeDeclared != 0 {
-			health |= healthSilent
+			health |= healthQuiet
 			silent++
 		}
 		if f&nodeDead != 0 {
@@ -201,7 +211,7 @@ func (w *World) checkNodes() error {
 			if f&nodeDeclared != 0 {
 				declared++
 				zoneDeclared[w.zoneOf(n)]++
-			} else if asked := w.kind == NodeUnreachable && w.subject == n; !asked && !w.q.pending(w.timers.askNode+n) && w.domains.openOf(n) == none {
+			} else if asked := w.kind == NodeUnreachable && w.subject == n; !asked && !w.q.pending(w.timers.askNode+n) && w.faultDomains.openOf(n) == none {
 				return fmt.Errorf("node %d is unreachable and will not be asked about", n)
 			}
 		} else {
@@ -215,22 +225,19 @@ func (w *World) checkNodes() error {
 			return fmt.Errorf("node %d is dead: %v, to be replaced: %v, to return: %v", n, dead,
 				w.q.pending(w.timers.replace+n), w.q.pending(w.timers.returns+n))
 		}
-		if !w.up(n) && f&nodeUnreachable == 0 && !w.q.pending(w.timers.monitor+n) {
-			return fmt.Errorf("node %d is down and will not be noticed", n)
+		if !w.heard(n) && f&nodeUnreachable == 0 && !w.q.pending(w.timers.monitor+n) {
+			return fmt.Errorf("node %d is not heard and will not be noticed", n)
 		}
-		if w.up(n) && f&nodeUnreachable != 0 && !w.q.pending(w.timers.monitor+n) {
-			return fmt.Errorf("node %d is up and will not be noticed", n)
+		if w.heard(n) && f&nodeUnreachable != 0 && !w.q.pending(w.timers.monitor+n) {
+			return fmt.Errorf("node %d is heard and will not be noticed", n)
 		}
 	}
-	if silent != w.silent || dead != w.dead || bad != w.badNodes {
-		return fmt.Errorf("%d nodes silent, %d dead and %d bad, counted %d, %d and %d", silent, dead, bad, w.silent, w.dead, w.badNodes)
+	if silent != w.quietNodes || dead != w.deadNodes || bad != w.badNodes {
+		return fmt.Errorf("%d nodes silent, %d dead and %d bad, counted %d, %d and %d", silent, dead, bad, w.quietNodes, w.deadNodes, w.badNodes)
 	}
 	for i := range w.racks {
-		if int(w.domains.unreachable[i]) == w.nodesPerRack {
+		if int(w.faultDomains.unreachable[i]) == w.nodesPerRack {
 			racks++
-		}
-		if w.rackDown[i] != w.q.pending(w.timers.rackEnd+int32(i)) {
-			return fmt.Errorf("rack %d is down: %v, its end is set: %v", i, w.rackDown[i], !w.rackDown[i])
 		}
 	}
 	for z := range zoneDeclared {
@@ -256,7 +263,7 @@ func (w *World) checkEntries(n int32) error {
 		others := map[int32]bool{}
 		for _, r := range w.copiesOf(s) {
 			switch {
-			case r != 0 && r.node() == n:
+			case r != 0 && r.state() != replicaRebuilding && r.node() == n:
 				rep = r
 			case r.state() == replicaLive:
 				others[r.node()] = true
@@ -267,9 +274,6 @@ func (w *World) checkEntries(n int32) error {
 		}
 		if rep.state() == replicaLive {
 			live++
-		}
-		if rep.state() == replicaRebuilding && (!w.up(n) || w.nodeFlags[n]&nodeUnreachable != 0) {
-			return fmt.Errorf("node %d is down or unreachable and receives a repair", n)
 		}
 		if e[i]&marked != 0 {
 			marks++
@@ -298,8 +302,8 @@ func (w *World) checkEntries(n int32) error {
 			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others)
 		}
 	}
-	if !slices.Equal(tally[:], w.tallyOf(n)) {
-		return fmt.Errorf("node %d: entries by kind %v, counted %v", n, tally, w.tallyOf(n))
+	if !slices.Equal(tally[:], w.unmarkedOf(n)) {
+		return fmt.Errorf("node %d: entries by kind %v, counted %v", n, tally, w.unmarkedOf(n))
 	}
 	if live != w.live[n] || marks != w.marks[n] {
 		return fmt.Errorf("node %d: %d live copies, %d marked entries, counted %d and %d", n, live, marks, w.live[n], w.marks[n])
@@ -455,7 +459,7 @@ func (w *World) checkRepairs() error {
 		}
 		dst, src := int32(id)/w.streams, f.source
 		r := w.records[f.replica]
-		if r.state() != replicaRebuilding || r.node() != dst || !w.up(dst) || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
+		if r.state() != replicaRebuilding || r.node() != dst || r.pos() != int32(id)%w.streams || !w.up(dst) || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
 			return fmt.Errorf("repair %d from node %d to %d fills record %d of state %d", id, src, dst, f.replica, r.state())
 		}
 		if !(f.start >= 0 && f.start <= f.end && f.end <= math.MaxFloat64) {

@@ -25,12 +25,38 @@ func (w *World) beatBefore(n int32) env.Time {
 // nextBeat is the time of node n's first heartbeat at or after now.
 func (w *World) nextBeat(n int32) env.Time { return w.beatBefore(n) + w.heartbeat }
 
+// fellSilent is called when the heartbeats of node n, until now heard, cease to
+// arrive.
+func (w *World) fellSilent(n int32) {
+	if beat := w.beatBefore(n); beat >= w.upSince[n] {
+		w.lastBeat[n] = beat
+	} // else it was not up for long enough to be heard
+	id := w.timers.monitor + n
+	if w.nodeFlags[n]&nodeUnreachable != 0 {
+		w.q.cancel(id) // it will not be heard after all
+	} else {
+		w.q.set(id, w.lastBeat[n]+w.timeout)
+	}
+}
+
+// spoke is called when the heartbeats of node n arrive again.
+func (w *World) spoke(n int32) {
+	w.upSince[n] = w.now
+	id := w.timers.monitor + n
+	beat := w.nextBeat(n)
+	if w.nodeFlags[n]&nodeUnreachable != 0 {
+		w.q.set(id, beat)
+	} else if w.q.pending(id) && beat <= w.q.at[id] {
+		w.q.cancel(id) // heard in time: the monitor never noticed
+	}
+}
+
 // monitored is called when the monitor learns something of node n: that it has
 // been silent for the timeout, or that it is back.
 func (w *World) monitored(n int32) {
 	if w.nodeFlags[n]&nodeUnreachable == 0 {
 		w.lose(n)
-		if w.up(n) { // it came back too late for its heartbeat to be in time
+		if w.heard(n) { // it came back too late for its heartbeat to be in time
 			w.q.set(w.timers.monitor+n, w.nextBeat(n))
 		}
 		return
@@ -61,8 +87,8 @@ func (w *World) lose(n int32) {
 		w.noticeBurst()
 	}
 	w.unreachable++
-	w.domains.count(n, +1, +1)
-	if int(w.domains.unreachable[w.rackOf(n)]) == w.nodesPerRack {
+	w.faultDomains.count(n, +1, +1)
+	if int(w.faultDomains.unreachable[w.rackOf(n)]) == w.nodesPerRack {
 		w.racksUnreachable++
 	}
 	w.reachableSpace -= int64(w.nodeCopies - w.held[n])
@@ -86,7 +112,7 @@ func (w *World) forget(n int32) {
 	}
 	w.nodeFlags[n] &^= nodeUnreachable | nodeDeclared | nodeRestarted | nodeFailedOver
 	w.unreachable--
-	if int(w.domains.unreachable[w.rackOf(n)]) == w.nodesPerRack {
+	if int(w.faultDomains.unreachable[w.rackOf(n)]) == w.nodesPerRack {
 		w.racksUnreachable--
 	}
 	members := int32(-1)
@@ -95,7 +121,7 @@ func (w *World) forget(n int32) {
 		w.zoneDeclared[w.zoneOf(n)]--
 		members = 0
 	}
-	w.domains.count(n, -1, members)
+	w.faultDomains.count(n, -1, members)
 	w.reachableSpace += int64(w.nodeCopies - w.held[n])
 	w.lost.remove(n)
 	w.q.cancel(w.timers.askNode + n)

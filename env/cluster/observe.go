@@ -97,7 +97,7 @@ func (w *World) observe(obs []float32, mask []bool) {
 		o.put(fDomainUnreachable, 1)
 		w.observeDomain(w.subject, o)
 		w.allow(Wait1m, Wait5m, Wait15m, Wait1h, DeclareDead)
-		w.legal[FailOver] = !w.domains.failedOver[w.subject]
+		w.legal[FailOver] = !w.faultDomains.failedOver[w.subject]
 	case NodeSuspect:
 		o.put(fNodeSuspect, 1)
 		w.observeSuspect(w.subject, o)
@@ -171,9 +171,9 @@ func (w *World) observeCluster(o observation) {
 		o.put(fBacklog, log1p(float64(w.orders)*w.shardBytes/(w.zoneRate*float64(w.zones))/3600))
 	}
 	if reachable := float64(w.nodes - int(w.unreachable)); reachable > 0 {
-		o.put(fFreeSpace, float64(w.reachableSpace-int64(w.orders-w.ledger.slow-w.ledger.fast))/(reachable*float64(w.nodeCopies)))
+		o.put(fFreeSpace, float64(w.reachableSpace-int64(w.orders))/(reachable*float64(w.nodeCopies)))
 	}
-	o.put(fOpenDomains, log(w.domains.opened))
+	o.put(fOpenDomains, log(w.faultDomains.opened))
 	o.put(fSuspects, log(w.suspicions.standing))
 	o.put(fCordonedNodes, log(w.suspicions.cordoned))
 }
@@ -199,8 +199,8 @@ func (w *World) observeNode(n int32, o observation) {
 	o.put(fFlaps, log1p(fading(w.flaps[n], w.now-w.flapsAt[n], 7*env.Day)))
 	zone := w.zoneOf(n)
 	perZone := float64(w.nodesPerZone)
-	o.put(fRackUnreachable, float64(w.domains.unreachable[w.rackOf(n)])/float64(w.nodesPerRack))
-	o.put(fZoneUnreachable, float64(w.domains.unreachable[w.racks+zone])/perZone)
+	o.put(fRackUnreachable, float64(w.faultDomains.unreachable[w.rackOf(n)])/float64(w.nodesPerRack))
+	o.put(fZoneUnreachable, float64(w.faultDomains.unreachable[w.racks+zone])/perZone)
 	o.put(fZoneDeclared, float64(w.zoneDeclared[zone])/perZone)
 	o.put(fZoneDeclaredAfter, float64(w.zoneDeclared[zone]+1)/perZone)
 	c := w.nodeShards(n)
@@ -228,13 +228,13 @@ func (w *World) observeHealth(n int32, o observation) {
 		o.put(fErrors, log1p(x))
 	}
 	o.put(fSmart, log(int32(min(t.smart[n], math.MaxInt32))))
-	o.put(fMachineAge, log1p(float64(w.now-t.installed[n])/float64(env.Day)))
+	o.put(fMachineAge, log1p(float64(w.now-w.born[n])/float64(env.Day)))
 }
 
 // observeDomain shows domain k: sums over its members, and the worst of the
 // racks and zones that they are in.
 func (w *World) observeDomain(k int32, o observation) {
-	d := &w.domains
+	d := &w.faultDomains
 	level := d.level(k)
 	o.put(fSilence, log1p(minutes(w.now-d.lastBeat[k])))
 	o.put(fAsked, log(max(d.asked[k], 1)-1))

@@ -25,13 +25,14 @@ func small() Config {
 	c.Data.NodeGB = 4000
 	c.Failures.Transient.MTTF = 40 * time.Hour
 	c.Failures.Maintenance.MTTF = 100 * time.Hour
-	c.Failures.PermanentMTTF = 60 * time.Hour
+	c.Failures.Permanent.MTTF = 60 * time.Hour
 	c.Failures.Rack.MTTF = 200 * time.Hour
 	c.Failures.Rack.LossProbability = 0.2
 	c.Failures.Burst.MTTF = 100 * time.Hour
 	c.Failures.Burst.LossProbability = 0.1
 	c.Predictor = Predictor{Preset: "custom", Recall: 0.7, Precision: 0.6, Lead: 5 * time.Hour, LeadSigma: 1, DriftAt: 4 * days, DriftRecall: 0.4, DriftPrecision: 0.3}
 	c.Detector.Recall, c.Detector.FalsePerYear = 0.8, 50
+	c.Suspicion.TTL = 6 * time.Hour
 	c.Horizon = 20 * days
 	return c
 }
@@ -45,7 +46,7 @@ func still() Config {
 	c.Failures.Maintenance.MTTF = 0
 	c.Failures.Rack.MTTF = 0
 	c.Failures.Burst.MTTF = 0
-	c.Failures.PermanentMTTF = 0
+	c.Failures.Permanent.MTTF = 0
 	c.Limits.ZoneDeclaredShare = 1
 	c.Domains.Share, c.Reviews.Every = 0, 0
 	return c
@@ -54,8 +55,8 @@ func still() Config {
 // rackBursts is RackBursts-v0; TestScenario holds it to configs/scenarios.
 func rackBursts() Config {
 	c := DefaultConfig()
-	c.Failures.Burst = Bursts{Outages: Outages{MTTF: 337 * time.Hour, Median: 15 * time.Minute, Sigma: 1}, MeanNodes: 4, LossProbability: 0.01}
-	c.Failures.PermanentMTTF = 9125 * time.Hour
+	c.Failures.Burst.MTTF = 337 * time.Hour
+	c.Failures.Permanent.MTTF = 9125 * time.Hour
 	return c
 }
 
@@ -158,7 +159,7 @@ func scripted(t testing.TB, c Config, outages map[int][]trace.Outage) *player {
 	// with it. Look for a seed that leaves the nodes where they are.
 	for k := seed.Seed(0); ; k++ {
 		p.reset(k)
-		if p.w.scriptOffset == 0 {
+		if p.w.replays[transient].offset == 0 {
 			return p
 		}
 	}
@@ -292,7 +293,7 @@ func (p *player) raw(feature int) float64 { return float64(features[feature].Raw
 // struck returns the slot of the process that timer id belongs to, or −1.
 func (w *World) struck(p process, id int32) int {
 	first := w.timers.process[p]
-	if id < first || int(id-first) >= p.slots(w) {
+	if id < first || int(id-first) >= w.slots(p) {
 		return -1
 	}
 	return int(id - first)

@@ -149,6 +149,7 @@ func (w *World) admitImplied() {
 		next := w.leave.next[n]
 		implied := w.impliedOf(n)
 		e := w.entriesOf(n)
+		draining := w.nodeFlags[n]&nodeDraining != 0
 		for ahead := int32(0); w.cursor[n]+ahead < w.held[n] && ahead < misses && missed < misses && w.open(); {
 			at := w.cursor[n] + ahead
 			i := int(at) * w.stride
@@ -160,7 +161,12 @@ func (w *World) admitImplied() {
 				continue
 			}
 			s := e[i]
-			w.gather(s, &have)
+			copies := copy(have.node[:], others[:kind/2])
+			if draining {
+				have.node[copies] = n
+				copies++
+			}
+			have.counted, have.placed = copies, copies
 			src, dst := w.place(s, &have)
 			if dst == full {
 				ahead++
@@ -217,11 +223,7 @@ type flow struct {
 
 // flowOf finds the flow that fills record r.
 func (w *World) flowOf(r int32) int32 {
-	for f := w.records[r].node() * w.streams; ; f++ {
-		if w.flows[f].replica == r {
-			return f
-		}
-	}
+	return w.records[r].node()*w.streams + w.records[r].pos()
 }
 
 // zoneClock shares a zone's repair bandwidth among the repairs into it, in
@@ -248,7 +250,12 @@ func (w *World) rate(z *zoneClock) float64 {
 // takes reports whether a zone starts another repair of that weight: as many as
 // its bandwidth can feed. More would only make all of them slower.
 func (w *World) takes(z *zoneClock, weight int32) bool {
-	return z.weight == 0 || float64(z.weight+weight)*w.streamRate <= w.zoneRate*w.throttleShare()
+	return z.weight == 0 || z.weight+weight <= w.zoneSlots
+}
+
+// setSlots counts the repairs that a zone's bandwidth can feed.
+func (w *World) setSlots() {
+	w.zoneSlots = int32(min(w.zoneRate*w.throttleShare()/w.streamRate+1e-9, 1<<30))
 }
 
 // open reports whether any zone takes another repair.
@@ -273,6 +280,7 @@ func (w *World) setThrottle(level int8) {
 		w.advance(zone).stale = true
 	}
 	w.throttle = level
+	w.setSlots()
 	w.unsettled, w.admitSoon = true, true
 }
 
@@ -343,13 +351,13 @@ func (w *World) startRepair(s, src, dst int32) bool {
 		return false
 	}
 	x := &w.info[s]
-	w.link(r, dst, replicaRebuilding)
-	w.ledger.copies++
-	x.active++
 	id := dst * w.streams
 	for w.flows[id].replica != none {
 		id++
 	}
+	w.records[r] = newReplica(dst, id-dst*w.streams, replicaRebuilding)
+	w.ledger.copies++
+	x.active++
 	w.inUsed[dst]++
 	w.outUsed[src]++
 	f := &w.flows[id]
@@ -440,19 +448,24 @@ func (w *World) inFlight(f *flow) *int32 {
 
 // stop ends flow f before its time. Its order stands.
 func (w *World) stop(f int32) {
-	w.unlink(w.end(f))
+	w.records[w.end(f)] = 0
+	w.ledger.copies--
 }
 
 // abortFlowsOf stops the repairs into and out of node n, whose orders wait
 // again.
 func (w *World) abortFlowsOf(n int32) {
+	w.abortFlowsInto(n)
+	for w.firstOut[n] != none {
+		w.abort(w.firstOut[n])
+	}
+}
+
+func (w *World) abortFlowsInto(n int32) {
 	for f := n * w.streams; w.inUsed[n] > 0; f++ {
 		if w.flows[f].replica != none {
 			w.abort(f)
 		}
-	}
-	for w.firstOut[n] != none {
-		w.abort(w.firstOut[n])
 	}
 }
 
@@ -482,19 +495,39 @@ func (w *World) repaired(zone int) {
 func (w *World) complete(r int32) {
 	s := r / int32(w.width)
 	x := &w.info[s]
-	w.setState(r, replicaLive)
+	w.link(r, w.records[r].node(), replicaLive)
 	x.ordered--
 	w.orders--
-	readable := w.readableOf(s)
-	w.account(s, readable-1, readable)
-	b := w.believedOf(s)
-	w.level(s, b-1, b)
-	if b > int(x.want) {
-		w.drop(w.surplus(s, r))
-		b--
+	readable, b, want := 0, 0, int(x.want)
+	healthy, missing := true, false
+	for _, q := range w.copiesOf(s) {
+		if q.state() != replicaLive {
+			continue
+		}
+		h := w.health[q.node()]
+		if h&healthQuiet == 0 {
+			readable++
+		}
+		if w.nodeFlags[q.node()]&nodeUnreachable != 0 {
+			missing = true
+			continue
+		}
+		b++
+		healthy = healthy && h&healthBad == 0
 	}
-	if b == int(x.want) {
+	w.account(s, readable-1, readable)
+	w.level(s, b-1, b)
+	if b == want && missing {
 		w.supersede(s)
+	}
+	if b == want && healthy && x.ordered == 0 && x.flags&shardLost == 0 {
+		w.makePlain(s)
+		return
+	}
+	if b > want {
+		if w.drop(w.surplus(s, r)); b-1 == want {
+			w.supersede(s)
+		}
 	}
 	w.refresh(s)
 	w.settle(s)
@@ -508,7 +541,7 @@ func (w *World) supersede(s int32) {
 			continue
 		}
 		w.setState(s*int32(w.width)+int32(j), replicaStale)
-		if w.health[r.node()]&healthSilent == 0 {
+		if w.health[r.node()]&healthQuiet == 0 {
 			readable := w.readableOf(s)
 			w.account(s, readable+1, readable)
 		}

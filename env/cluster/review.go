@@ -85,7 +85,11 @@ func (w *World) actReview(a Action) {
 		w.setTarget(w.subject, +1)
 	}
 	if w.review.regime != 0 {
-		w.q.set(w.timers.askReview, w.now+simulated(w.cfg.Reviews.Every))
+		next := w.now + simulated(w.cfg.Reviews.Every)
+		w.q.set(w.timers.askReview, next)
+		if a == Hold {
+			w.tally.put(w.timers.askReview-w.timers.askNode, next)
+		}
 	}
 }
 
@@ -99,7 +103,7 @@ func (w *World) checkReview() error {
 		}
 		return nil
 	}
-	if r := w.regime(); r != w.review.regime || w.review.since > w.now {
+	if r := w.regime(); r != w.review.regime || w.review.since < 0 || w.review.since > w.now {
 		return fmt.Errorf("regime %b, recorded %b since %d", r, w.review.regime, w.review.since)
 	}
 	if w.review.regime != 0 && !asks && !w.ended {

@@ -29,8 +29,8 @@ import (
 // One exception saves time: the entries of a shard whose implied repair has begun
 // stay unmarked, because they list the lost node, at which every pass looks.
 
-// replica is one record of a copy: its node, its place among the node's
-// entries, and its state. The zero value is no copy.
+// replica is one record of a copy: its node, its place among the node's entries,
+// or the stream that writes it, and its state. The zero value is no copy.
 type replica uint64
 
 // States of a replica.
@@ -38,7 +38,7 @@ const (
 	replicaNone       uint8 = iota
 	replicaLive             // holds the shard, unless its node is dead
 	replicaStale            // superseded while its node was unreachable; counts again if it is needed
-	replicaRebuilding       // being written by a repair
+	replicaRebuilding       // being written by a repair: no entry of its node yet
 )
 
 func newReplica(n, pos int32, st uint8) replica {
@@ -73,7 +73,7 @@ const marked = int32(-1 << 31)
 // Why a node is not as good as others. A pass over entries looks at these.
 const (
 	healthBad     uint8 = 1 << iota // belief: unreachable, or to be emptied
-	healthSilent                    // truth: down, or declared dead: its copies are not readable
+	healthQuiet                     // truth: down, or declared dead: its copies are not readable
 	healthDead                      // truth: lost with its data
 	healthBarred                    // belief: takes no new copies
 	healthHealthy uint8 = 0
@@ -92,9 +92,9 @@ type store struct {
 	live    []int32 // by node: entries of live copies
 	marks   []int32 // by node: marked entries
 	health  []uint8 // by node; one more, healthy, stands for no node
-	// tally counts the entries of a node that are not marked, by the kind of their
+	// unmarked counts the entries of a node that are not marked, by the kind of their
 	// shards were the node alone bad: [nodes*impliedKinds].
-	tally []int32
+	unmarked []int32
 	// implied counts, by node, the plain shards with this node alone bad, by the
 	// copies that are left and whether these are in one zone or several:
 	// [nodes*impliedKinds].
@@ -127,7 +127,7 @@ func (w *World) newStore() store {
 	st.marks = make([]int32, w.nodes)
 	st.health = make([]uint8, w.nodes+1)
 	st.implied = make([]int32, w.nodes*impliedKinds)
-	st.tally = make([]int32, w.nodes*impliedKinds)
+	st.unmarked = make([]int32, w.nodes*impliedKinds)
 	st.oddShards = make([]int32, 0, st.capacity)
 	return st
 }
@@ -163,7 +163,7 @@ func (w *World) on(s, n int32) int32 {
 func (w *World) readableOf(s int32) int {
 	c := 0
 	for _, r := range w.copiesOf(s) {
-		if r.state() == replicaLive && w.health[r.node()]&healthSilent == 0 {
+		if r.state() == replicaLive && w.health[r.node()]&healthQuiet == 0 {
 			c++
 		}
 	}
@@ -220,7 +220,7 @@ func (w *World) unlink(r int32) {
 	if i := int(pos) * w.stride; e[i]&marked != 0 {
 		w.marks[n]--
 	} else {
-		w.tally[int(n)*impliedKinds+w.kindOf(e[i+1:i+w.stride])]--
+		w.unmarked[int(n)*impliedKinds+w.kindOf(e[i+1:i+w.stride])]--
 	}
 	// The last entry takes its place; where repairs work their way through the
 	// entries, those behind them stay behind.
@@ -233,10 +233,7 @@ func (w *World) unlink(r int32) {
 	w.moveEntry(n, e, last, pos)
 	clear(e[int(last)*w.stride:])
 	w.held[n]--
-	switch rep.state() {
-	case replicaRebuilding:
-		w.ledger.copies--
-	case replicaLive:
+	if rep.state() == replicaLive {
 		w.live[n]--
 	}
 	if w.nodeFlags[n]&nodeUnreachable == 0 {
@@ -285,10 +282,9 @@ func (w *World) setState(r int32, st uint8) {
 // mark marks the entries of shard s, which is explicit.
 func (w *World) mark(s int32) {
 	for _, r := range w.copiesOf(s) {
-		if r == 0 {
-			continue
+		if r != 0 && r.state() != replicaRebuilding {
+			w.markEntry(r)
 		}
-		w.markEntry(r)
 	}
 }
 
@@ -300,7 +296,7 @@ func (w *World) markEntry(r replica) {
 	if e[0]&marked == 0 {
 		e[0] |= marked
 		w.marks[n]++
-		w.tally[int(n)*impliedKinds+w.kindOf(e[1:])]--
+		w.unmarked[int(n)*impliedKinds+w.kindOf(e[1:])]--
 	}
 }
 
@@ -328,38 +324,75 @@ func (w *World) settle(s int32) {
 		w.mark(s)
 		return
 	}
-	x.flags |= shardPlain
+	for _, r := range w.copiesOf(s) {
+		if r.state() == replicaLive && w.isMarked(r) {
+			w.makePlain(s)
+			return
+		}
+	}
+	x.flags |= shardPlain // an implied repair was begun and taken back: its entries are as they were
+}
+
+// makePlain makes shard s plain, which is as it should be, and writes its
+// entries.
+func (w *World) makePlain(s int32) {
+	w.info[s].flags |= shardPlain
+	var live [maxFactor]replica
+	copies := 0
 	for _, r := range w.copiesOf(s) {
 		if r.state() == replicaLive {
-			w.writeEntry(s, r)
+			live[copies] = r
+			copies++
 		} else if r != 0 {
-			w.markEntry(r)
+			w.markEntry(r) // superseded
 		}
+	}
+	if copies == 3 && w.stride == 3 {
+		a, b, c := live[0].node(), live[1].node(), live[2].node()
+		x, y, z := w.zoneTable[a], w.zoneTable[b], w.zoneTable[c]
+		w.writeTriple(live[0], s, b, c, y, z)
+		w.writeTriple(live[1], s, a, c, x, z)
+		w.writeTriple(live[2], s, a, b, x, y)
+		return
+	}
+	for i, r := range live[:copies] {
+		n := r.node()
+		first := (int(n)*w.capacity + int(r.pos())) * w.stride
+		e := w.entries[first : first+w.stride]
+		tally := w.unmarkedOf(n)
+		if e[0]&marked != 0 {
+			w.marks[n]--
+		} else {
+			tally[w.kindOf(e[1:])]--
+		}
+		e[0] = s
+		k := 1
+		for j, q := range live[:copies] {
+			if i != j {
+				e[k] = q.node()
+				k++
+			}
+		}
+		for ; k < len(e); k++ {
+			e[k] = int32(w.nodes)
+		}
+		tally[w.kindOf(e[1:])]++
 	}
 }
 
-// writeEntry writes the entry of the copy r of the plain shard s.
-func (w *World) writeEntry(s int32, r replica) {
-	first := (int(r.node())*w.capacity + int(r.pos())) * w.stride
-	e := w.entries[first : first+w.stride]
+// writeTriple writes the entry of copy r of shard s, whose two others are on the
+// given nodes, in zones x and y.
+func (w *World) writeTriple(r replica, s, other, another, x, y int32) {
 	n := r.node()
-	if e[0]&marked != 0 {
+	e := w.entries[(int(n)*w.capacity+int(r.pos()))*3:][:3]
+	kinds := w.unmarkedOf(n)[4:6]
+	if e[0] < 0 {
 		w.marks[n]--
 	} else {
-		w.tally[int(n)*impliedKinds+w.kindOf(e[1:])]--
+		kinds[several(w.zoneTable[e[1]], w.zoneTable[e[2]])]--
 	}
-	e[0] = s
-	k := 1
-	for _, q := range w.copiesOf(s) {
-		if q.state() == replicaLive && q != r {
-			e[k] = q.node()
-			k++
-		}
-	}
-	for ; k < len(e); k++ {
-		e[k] = int32(w.nodes)
-	}
-	w.tally[int(n)*impliedKinds+w.kindOf(e[1:])]++
+	e[0], e[1], e[2] = s, other, another
+	kinds[several(x, y)]++
 }
 
 // othersHealthy reports whether none of the other nodes of an entry has any of
@@ -384,8 +417,8 @@ func (w *World) odd(n int32, bits uint8, before int32) []int32 {
 	}
 	e = e[int(before)*w.stride:]
 	others := w.badNodes
-	if bits == healthSilent {
-		others = w.silent
+	if bits == healthQuiet {
+		others = w.quietNodes
 	}
 	if w.health[n]&bits != 0 {
 		others--
@@ -488,7 +521,7 @@ func (w *World) fillStore() {
 	clear(w.marks)
 	clear(w.health)
 	clear(w.implied)
-	clear(w.tally)
+	clear(w.unmarked)
 	w.badNodes = 0
 	for s := range w.info {
 		w.info[s].want = uint8(w.wants)
@@ -498,12 +531,58 @@ func (w *World) fillStore() {
 	w.wantCount[w.wants] = int32(w.shards)
 	w.commonWant, w.uniform = int32(w.wants), true
 	factor := w.wants
+	if w.stride == 3 && factor == 3 {
+		w.fillTriples()
+	} else {
+		w.fillAny(factor)
+	}
+	w.ledger.copies = int32(w.shards * factor)
+	w.reachableSpace -= int64(w.shards * factor)
+}
+
+// fillTriples is fillAny for the usual case: three copies, never more.
+func (w *World) fillTriples() {
+	nodes, kinds := w.layout.Nodes, [2]int{4, 5}
+	for s := range w.shards {
+		w.info[s].flags = shardPlain
+		a, b, c := nodes[3*s], nodes[3*s+1], nodes[3*s+2]
+		x, y, z := w.zoneTable[a], w.zoneTable[b], w.zoneTable[c]
+		records := w.records[s*w.width:][:3]
+		records[0] = w.fillEntry(int32(s), a, b, c, kinds[several(y, z)])
+		records[1] = w.fillEntry(int32(s), b, a, c, kinds[several(x, z)])
+		records[2] = w.fillEntry(int32(s), c, a, b, kinds[several(x, y)])
+	}
+}
+
+func several(x, y int32) int {
+	if x != y {
+		return 1
+	}
+	return 0
+}
+
+// fillEntry adds the entry of shard s to node n.
+func (w *World) fillEntry(s, n, other, another int32, kind int) replica {
+	pos := w.held[n]
+	e := w.entries[(int(n)*w.capacity+int(pos))*3:][:3]
+	e[0], e[1], e[2] = s, other, another
+	w.held[n] = pos + 1
+	w.live[n]++
+	w.unmarked[int(n)*impliedKinds+kind]++
+	return newReplica(n, pos, replicaLive)
+}
+
+// fillAny gives every shard its copies, of any number.
+func (w *World) fillAny(factor int) {
 	for s := range w.shards {
 		nodes := w.layout.Nodes[s*factor : (s+1)*factor]
-		w.info[s].flags = shardPlain
 		for j, n := range nodes {
 			w.records[s*w.width+j] = newReplica(n, w.held[n], replicaLive)
-			e := w.entries[(int(n)*w.capacity+int(w.held[n]))*w.stride:][:w.stride]
+			w.held[n]++
+			w.live[n]++
+			e := w.entriesOf(n)
+			e = e[len(e)-w.stride:]
+			fill(e, int32(w.nodes))
 			e[0] = int32(s)
 			k := 1
 			for i, other := range nodes {
@@ -512,16 +591,10 @@ func (w *World) fillStore() {
 					k++
 				}
 			}
-			for ; k < len(e); k++ {
-				e[k] = int32(w.nodes)
-			}
-			w.held[n]++
-			w.live[n]++
-			w.tally[int(n)*impliedKinds+w.kindOf(e[1:])]++
+			w.unmarked[int(n)*impliedKinds+w.kindOf(e[1:])]++
 		}
+		w.info[s].flags = shardPlain
 	}
-	w.ledger.copies = int32(w.shards * factor)
-	w.reachableSpace -= int64(w.shards * factor)
 }
 
 func (st *store) fields(c *state.Codec) {
@@ -541,7 +614,7 @@ func (st *store) fields(c *state.Codec) {
 	state.Fixed(c, st.marks)
 	state.Fixed(c, st.health)
 	state.Fixed(c, st.implied)
-	state.Fixed(c, st.tally)
+	state.Fixed(c, st.unmarked)
 	state.Value(c, &st.badNodes)
 	state.Value(c, &st.uniform)
 }

@@ -139,7 +139,7 @@ func (w *World) suspectDue(n int32) bool {
 		return false
 	}
 	again(&s.asked[n])
-	w.ask(NodeSuspect, n)
+	w.ask(NodeSuspect, n, w.timers.askSuspect+n)
 	return true
 }
 
@@ -178,6 +178,9 @@ func (w *World) actSuspect(a Action, n int32) {
 		w.exchange(n)
 	}
 	w.askAgain(n, next)
+	if a <= Wait1h {
+		w.tally.put(w.timers.askSuspect+n-w.timers.askNode, next)
+	}
 }
 
 // cordon keeps new copies off node n. A node that drains is cordoned too, and
@@ -206,9 +209,9 @@ func (w *World) restartLive(n int32) {
 // its place. The controller gives up what it held at once.
 func (w *World) exchange(n int32) {
 	w.charge(partActions, w.cfg.Prices.Replace)
-	w.die(n, w.telemetry.draw(streamNoticed, n, uint64(w.now)))
 	away := max(simulated(w.cfg.Suspicion.ReplaceTime), w.timeout+w.heartbeat)
-	w.q.set(w.timers.replace+n, w.now+away)
+	w.kill(n, away)
+	w.q.set(w.timers.replace+n, w.now+away) // also where it was lost before
 	w.planned[n] = w.now + away + w.heartbeat
 	w.q.cancel(w.timers.monitor + n) // it will not be heard, nor missed
 	w.lose(n)
@@ -228,7 +231,7 @@ func (w *World) checkSuspicions() error {
 		if suspect != (s.kind[n] != noAlarm) || s.kind[n] >= alarms || suspect && !asks || !suspect && w.q.pending(w.timers.askSuspect+n) {
 			return fmt.Errorf("node %d is suspect: %v, alarm %d, will be asked about: %v", n, suspect, s.kind[n], asks)
 		}
-		if !(s.score[n] >= 0 && s.score[n] <= 1) || s.since[n] > w.now || suspect && s.until[n] < w.now {
+		if !(s.score[n] >= 0 && s.score[n] <= 1) || s.since[n] < 0 || s.since[n] > w.now || suspect && s.until[n] < w.now {
 			return fmt.Errorf("node %d: alarm of score %g from %d to %d", n, s.score[n], s.since[n], s.until[n])
 		}
 		if suspect {

@@ -91,9 +91,12 @@ func TestRestartLive(t *testing.T) {
 // as others.
 func TestRestartCures(t *testing.T) {
 	for _, share := range []float64{0, 1} {
-		p := suspected(t, func(c *Config) { c.Failures.RestartCures = share })
+		p := suspected(t, func(c *Config) {
+			c.Failures.Slow.MTTF, c.Failures.Slow.RestartCures = 100*365*days, share
+		})
+		p.after = nil // the node has become slow for no reason
 		p.w.slow[3] = 4
-		p.w.slowed(3)
+		p.w.q.set(p.w.timers.slowEnd+3, 10*env.Day)
 		p.step(Restart)
 		if cured := p.w.slow[3] == 1; cured != (share == 1) {
 			t.Errorf("share %g: slow %g after a restart", share, p.w.slow[3])
@@ -119,7 +122,7 @@ func TestReplace(t *testing.T) {
 	if !w.ended || w.nodeFlags[3] != 0 || w.ledger.lost != 0 || w.short != 0 {
 		t.Errorf("a question of kind %s at %d; flags %b, %d lost, %d shards short of copies", w.kind, w.now, w.nodeFlags[3], w.ledger.lost, w.short)
 	}
-	if got := w.telemetry.installed[3]; got != 30*env.Minute {
+	if got := w.born[3]; got != 30*env.Minute {
 		t.Errorf("the new machine came at %d, want after 30 min", got)
 	}
 	prices := w.cfg.Prices

@@ -134,12 +134,11 @@ const (
 
 // Draws within one of a stream, by number.
 const (
-	drawWhether   uint64 = iota // the loss is foreseen, the slow node found out
-	drawWhen                    // lead, gap or delay
-	drawScore                   // of the alarm
-	drawCount                   // of errors that come with it
-	drawNoise                   // of the latency measured with it
-	drawSlowCured               // whether a restart ends the slowness
+	drawWhether uint64 = iota // the loss is foreseen, the slow node found out
+	drawWhen                  // lead, gap or delay
+	drawScore                 // of the alarm
+	drawCount                 // of errors that come with it
+	drawNoise                 // of the latency measured with it
 )
 
 // telemetry is what nodes report of their health, by node, and what is needed
@@ -149,11 +148,10 @@ type telemetry struct {
 	seeds    [streamCount]seed.Seed
 
 	// What the controller sees.
-	latency   []float64  // ratio to peers when it was last measured
-	errors    []float64  // that came with alarms, decaying over a day
-	errorsAt  []env.Time // when errors was right
-	smart     []float64  // lasting errors that the predictor goes by
-	installed []env.Time // when the machine came, at the start or later
+	latency  []float64  // ratio to peers when it was last measured
+	errors   []float64  // that came with alarms, decaying over a day
+	errorsAt []env.Time // when errors was right
+	smart    []float64  // lasting errors that the predictor goes by
 
 	// Hidden.
 	changed   []env.Time // when its speed last changed
@@ -164,7 +162,7 @@ type telemetry struct {
 func newTelemetry(w *World) telemetry {
 	t := telemetry{
 		latency: make([]float64, w.nodes), errors: make([]float64, w.nodes), errorsAt: make([]env.Time, w.nodes),
-		smart: make([]float64, w.nodes), installed: make([]env.Time, w.nodes),
+		smart:   make([]float64, w.nodes),
 		changed: make([]env.Time, w.nodes), mistakes: make([]uint32, w.nodes), disturbed: make([]uint32, w.nodes),
 	}
 	t.forecast, _ = w.cfg.Predictor.forecast()
@@ -177,7 +175,6 @@ func (t *telemetry) reset(s seed.Seed) {
 	clear(t.errors)
 	clear(t.errorsAt)
 	clear(t.smart)
-	clear(t.installed)
 	clear(t.changed)
 	clear(t.mistakes)
 	clear(t.disturbed)
@@ -195,7 +192,6 @@ func (t *telemetry) fields(c *state.Codec) {
 	state.Fixed(c, t.errors)
 	state.Fixed(c, t.errorsAt)
 	state.Fixed(c, t.smart)
-	state.Fixed(c, t.installed)
 	state.Fixed(c, t.changed)
 	state.Fixed(c, t.mistakes)
 	state.Fixed(c, t.disturbed)
@@ -227,14 +223,14 @@ func (w *World) recallAt(at env.Time) float64 {
 //	precision = true / (true + false), true = recall · λ,
 //	so that false = recall · λ · (1 − precision) / precision,
 //
-// where λ is the configured rate of permanent losses, 1/PermanentMTTF. (Losses
+// where λ is the configured rate of permanent losses, 1/Permanent.MTTF. (Losses
 // in bursts and rack outages are not foreseen.)
 func (w *World) mistakeRate(drifted bool) float64 {
 	recall, precision := w.telemetry.forecast.recall, w.telemetry.forecast.precision
 	if drifted {
 		recall, precision = w.cfg.Predictor.DriftRecall, w.cfg.Predictor.DriftPrecision
 	}
-	mttf := w.cfg.Failures.PermanentMTTF.Hours()
+	mttf := w.cfg.Failures.Permanent.MTTF.Hours()
 	if recall == 0 || mttf == 0 {
 		return 0
 	}
@@ -245,6 +241,15 @@ func (w *World) mistakeRate(drifted bool) float64 {
 func (w *World) leadOf(d seed.Seed) env.Time {
 	f := &w.telemetry.forecast
 	return min(env.FromHours(f.lead.Hours()*math.Exp(f.sigma*seed.Normal(d.At(drawWhen, 0)))), simulated(leadMost))
+}
+
+// foresight is up to when losses matter: where they are foreseen, beyond the end
+// of the episode, for the alarms come before it.
+func (w *World) foresight() env.Time {
+	if w.telemetry.forecast.lead == 0 {
+		return w.horizon
+	}
+	return w.horizon + simulated(leadMost)
 }
 
 // meanLead is the mean of leadOf in hours: of a lognormal X of median m, cut
@@ -299,8 +304,8 @@ func (w *World) foretold(n int32) {
 	}
 }
 
-// reports reports whether node n answers, and is known to.
-func (w *World) reports(n int32) bool { return w.nodeFlags[n]&nodeUnreachable == 0 && w.up(n) }
+// reports reports whether node n is heard, and known to be.
+func (w *World) reports(n int32) bool { return w.nodeFlags[n]&nodeUnreachable == 0 && w.heard(n) }
 
 // predicted raises the alarm that node n will be lost. Scores are such that a
 // policy can tell good alarms from bad ones, though not surely: those of true
@@ -435,7 +440,7 @@ func (w *World) warned(n int32, at env.Time) {
 func (w *World) newMachine(n int32) {
 	t := &w.telemetry
 	w.q.cancel(w.timers.measured + n)
-	t.latency[n], t.errors[n], t.smart[n], t.installed[n] = 1, 0, 0, w.now
+	t.latency[n], t.errors[n], t.smart[n] = 1, 0, 0
 	w.planned[n] = 0
 	w.endSuspicion(n)
 }
@@ -449,8 +454,10 @@ func (w *World) checkTelemetry() error {
 				return fmt.Errorf("node %d reports latency ratio %g, %g errors and %g lasting ones", n, t.latency[n], t.errors[n], t.smart[n])
 			}
 		}
-		if t.installed[n] > w.now || t.errorsAt[n] > w.now || t.changed[n] > w.now {
-			return fmt.Errorf("node %d: installed, erred or changed after now", n)
+		for _, at := range [...]env.Time{t.errorsAt[n], t.changed[n], w.flapsAt[n], w.lossesAt} {
+			if at < 0 || at > w.now {
+				return fmt.Errorf("node %d: erred, changed speed or was lost at %d, want 0 to now, %d", n, at, w.now)
+			}
 		}
 	}
 	return nil

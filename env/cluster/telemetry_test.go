@@ -15,7 +15,7 @@ func forecasting(p Predictor) Config {
 	c := still()
 	c.Topology = Topology{Regions: 1, ZonesPerRegion: 1, RacksPerZone: 10, NodesPerRack: 20}
 	c.Data.ShardsPerNode = 1
-	c.Failures.PermanentMTTF, c.Failures.Replacement = 500*time.Hour, time.Minute
+	c.Failures.Permanent.MTTF, c.Failures.Replacement = 500*time.Hour, time.Minute
 	c.Predictor = p
 	c.Suspicion.Flaps = 0
 	c.Horizon = 120 * days
@@ -157,7 +157,7 @@ func TestDrift(t *testing.T) {
 func TestStandingAlarms(t *testing.T) {
 	c := forecasting(Predictor{Preset: "smart"})
 	c.Topology.NodesPerRack = 100
-	c.Failures.PermanentMTTF = 91_250 * time.Hour
+	c.Failures.Permanent.MTTF = 91_250 * time.Hour
 	w := newTest(t, c)
 	var right sample
 	for s := range seed.Seed(60) {
@@ -195,7 +195,7 @@ func TestMeanLead(t *testing.T) {
 // enough is not.
 func TestDetector(t *testing.T) {
 	c := forecasting(defaultPredictor())
-	c.Failures.PermanentMTTF = 0
+	c.Failures.Permanent.MTTF = 0
 	c.Detector = Detector{Recall: 0.7, Slowdown: 2, Delay: 20 * time.Minute, Noise: 0.2}
 	c.Suspicion.TTL = 100 * days // so that no alarm ends in the meantime
 	w := newTest(t, c)
@@ -245,7 +245,7 @@ func TestDetector(t *testing.T) {
 // TestFalseDetections: 10 a node and year come by chance.
 func TestFalseDetections(t *testing.T) {
 	c := forecasting(defaultPredictor())
-	c.Failures.PermanentMTTF = 0
+	c.Failures.Permanent.MTTF = 0
 	c.Detector.Recall, c.Detector.FalsePerYear = 0.5, 10
 	w := newTest(t, c)
 	p := newPlayer(w)

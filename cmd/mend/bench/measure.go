@@ -4,7 +4,8 @@
 // Start with [Benchmark], one thing that can be measured, and [Sampler], which
 // says how: enough repetitions that a sample takes long, and the median of a
 // few samples, so that a shared machine disturbs the result little. [Kernel],
-// [Steps] and [Act] list what can be measured of the learner's parts. What
+// [Steps] and [Act] list what can be measured of the learner's parts, [Env] what
+// of worlds. What
 // needs whole training runs is measured by the command, cmd/mend.
 package bench
 

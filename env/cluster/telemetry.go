@@ -223,18 +223,25 @@ func (w *World) recallAt(at env.Time) float64 {
 //	precision = true / (true + false), true = recall · λ,
 //	so that false = recall · λ · (1 − precision) / precision,
 //
-// where λ is the configured rate of permanent losses, 1/Permanent.MTTF. (Losses
-// in bursts and rack outages are not foreseen.)
+// where λ is the configured mean rate of the losses that can be foreseen: those
+// of age, 1/Permanent.MTTF (at the mean of its hazard), and of slow nodes,
+// Escalates/Slow.MTTF. Losses in outages and bursts, and of spot nodes, are not.
 func (w *World) mistakeRate(drifted bool) float64 {
 	recall, precision := w.telemetry.forecast.recall, w.telemetry.forecast.precision
 	if drifted {
 		recall, precision = w.cfg.Predictor.DriftRecall, w.cfg.Predictor.DriftPrecision
 	}
-	mttf := w.cfg.Failures.Permanent.MTTF.Hours()
-	if recall == 0 || mttf == 0 {
+	f, losses := &w.cfg.Failures, 0.0
+	if f.Permanent.MTTF > 0 {
+		losses = 1 / f.Permanent.MTTF.Hours()
+	}
+	if f.Slow.MTTF > 0 {
+		losses += f.Slow.Escalates / f.Slow.MTTF.Hours()
+	}
+	if recall == 0 {
 		return 0
 	}
-	return recall / mttf * (1 - precision) / precision
+	return recall * losses * (1 - precision) / precision
 }
 
 // leadOf draws the time from an alarm to the loss.

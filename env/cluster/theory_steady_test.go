@@ -235,9 +235,10 @@ func TestIndependentNodes(t *testing.T) {
 // workshop is a world of 100 machines, nodes, whose repair is to be filled
 // again by the crews, the repairs that the zone takes at a time. Groups of 4
 // nodes have the same shards, and a node has space for no more: what a node
-// held can come back to it alone, once an empty machine is there. Of the copies that come back the first lasts as long as draw says,
-// in hours, the others next to nothing. So a node's repair lasts as long as one
-// draw; it begins anew if the node is lost again, and hardly ever is all of a
+// held can come back to it alone, once an empty machine is there. Of the copies
+// that come back the last lasts as long as draw says, in hours, the others next
+// to nothing. So a node's repair lasts as long as one draw; it begins anew if
+// the node is lost again, or the one that is read, and hardly ever is all of a
 // group lost.
 type workshop struct {
 	p      *player
@@ -271,7 +272,7 @@ func newWorkshop(t *testing.T, crews int, mttf time.Duration, draw func() float6
 	}
 	p.resized(func(id int32) float64 {
 		n := id / w.streams
-		if !x.down[n] || x.long[n] != none {
+		if !x.down[n] || x.long[n] != none || w.held[n]+int32(w.inUsed[n]) < 4 {
 			return instant
 		}
 		x.long[n] = w.flows[id].replica

@@ -21,10 +21,10 @@ import (
 // that reaches this far to either side, relative to the truth.
 func half(width float64) float64 { return width / 1.96 }
 
-// replicates is how often to repeat what has the coefficient of variation cv,
-// for half(width); a tenth more, for cv is an estimate.
-func replicates(cv, width float64) int {
-	return int(1.1 * cv * cv * (1.96 / width) * (1.96 / width))
+// replicates is how often to repeat what has the coefficient of variation 1, as
+// long lives have, for half(width); a quarter more, for a sample's may be larger.
+func replicates(width float64) int {
+	return int(1.25 * (1.96 / width) * (1.96 / width))
 }
 
 // patience is the half-width that a test asks for: 3 % where it has time, and
@@ -155,8 +155,8 @@ func TestMTTDLParallel(t *testing.T) {
 	}{
 		{"1 copy", 1, 1, 10, 0.03},
 		{"2 copies", 2, 1, 30, 0.05},
-		{"3 copies", 3, 1, 10, 0.1},
-		{"4 copies", 4, 1, 5, 0.12},
+		{"3 copies", 3, 1, 10, 0.12},
+		{"4 copies", 4, 1, 5, 0.15},
 		{"2 of 4", 4, 2, 10, 0.08},
 		{"3 of 5", 5, 3, 10, 0.05},
 		{"4 of 6", 6, 4, 10, 0.05},
@@ -166,7 +166,7 @@ func TestMTTDLParallel(t *testing.T) {
 			p := newPlayer(newTest(t, group(x.k, mttf, 6*time.Minute)))
 			width := patience(x.plain)
 			lambda := 1 / mttf.Hours()
-			lives := lifetimes(t, p, x.m, replicates(1, width))
+			lives := lifetimes(t, p, x.m, replicates(width))
 			lives.near(t, "MTTDL, h", exponentialMTTDL(x.k, x.m, lambda, 10, true), half(width))
 		})
 	}
@@ -277,7 +277,7 @@ func TestMTTDLSerial(t *testing.T) {
 		{"2 of 4", 4, 2, 10, 1, 0.05},
 		{"3 of 5", 5, 3, 10, 1, 0.05},
 		{"3 copies, parallel", 3, 1, 10, 100, 0.12},
-		{"4 copies, parallel", 4, 1, 5, 100, 0.12},
+		{"4 copies, parallel", 4, 1, 5, 100, 0.15},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			mttf := time.Duration(100 * x.ratio * float64(time.Hour))
@@ -285,7 +285,7 @@ func TestMTTDLSerial(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, 1))
 			p.ofShard0(func() float64 { return 100 * rng.ExpFloat64() })
 			width := patience(x.plain)
-			lives := lifetimes(t, p, x.m, replicates(1, width))
+			lives := lifetimes(t, p, x.m, replicates(width))
 			lives.near(t, "MTTDL, h", exponentialMTTDL(x.k, x.m, 1/mttf.Hours(), 0.01, x.atOnce > 1), half(width))
 		})
 	}
@@ -547,7 +547,7 @@ func TestConstantMTTDL(t *testing.T) {
 	if got, want := constantParallelMTTDL3(lambda, 5/lambda), 1000*(1+1.0/2+1.0/3); !within(got, want, 0.01) {
 		t.Errorf("three copies without repair: %g h, want %g", got, want)
 	}
-	lifetimesOf(3, lambda, 2*d, replicates(1, 0.02)).near(t, "simulated life of three copies, h", constantParallelMTTDL3(lambda, 2*d), half(0.03))
+	lifetimesOf(3, lambda, 2*d, replicates(0.02)).near(t, "simulated life of three copies, h", constantParallelMTTDL3(lambda, 2*d), half(0.03))
 }
 
 // TestMTTDLConstant: the world's own law, repairs of constant duration, one by
@@ -580,13 +580,13 @@ func TestMTTDLConstant(t *testing.T) {
 			case x.k == 3:
 				want = constantParallelMTTDL3(lambda, x.d)
 			default:
-				twin := lifetimesOf(x.k, lambda, x.d, replicates(1, width/3))
+				twin := lifetimesOf(x.k, lambda, x.d, replicates(width/3))
 				want = twin.mean()
 				if se := twin.se(); se > half(width/3)*want {
 					t.Errorf("the simulation gives %g ± %g h", want, se)
 				}
 			}
-			lives := lifetimes(t, p, x.m, replicates(1, width))
+			lives := lifetimes(t, p, x.m, replicates(width))
 			lives.near(t, "MTTDL, h", want, half(width))
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"mend/env"
@@ -35,17 +36,18 @@ type books struct {
 	degraded      int
 	lostCount     int
 	completed     int
-	cut           int     // repairs that ended before they were complete
-	fastest       float64 // largest rate, bytes/µs
-	worst         float64 // largest error of a completion, µs
+	cut           int      // repairs that ended before they were complete
+	fastest       float64  // largest rate, bytes/µs
+	flags         []uint16 // of the nodes, when it was last looked at them
+	worst         float64  // largest error of a completion, µs
 }
 
 // twin is one repair.
 type twin struct {
-	replica, source int32
-	begun           float64 // the world's clock then, only to tell repairs apart
-	fast            bool
-	left            float64 // bytes
+	shard, source int32
+	begun         float64 // the world's clock then, only to tell repairs apart
+	fast          bool
+	left          float64 // bytes
 }
 
 func keepBooks(p *player, fail func(string, ...any)) *books {
@@ -55,7 +57,7 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 		repairs: make([]twin, len(w.flows)), lost: make([]bool, w.shards), under: make([]bool, w.shards),
 	}
 	for f := range b.repairs {
-		b.repairs[f].replica = none
+		b.repairs[f].shard = none
 	}
 	// What happened before the first question is no step's; it involved no
 	// orders.
@@ -63,7 +65,7 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 	b.shortUS, b.degraded, b.lostCount = w.ledger.shortSeconds*1e6, int(w.ledger.degraded), int(w.ledger.lost)
 	for s := range b.lost {
 		b.lost[s] = w.info[s].flags&shardLost != 0
-		b.under[s] = w.readableOf(int32(s)) < w.cfg.Data.ReplicationFactor
+		b.under[s] = w.readableOf(int32(s)) < int(w.info[s].want)
 	}
 	b.count()
 	p.before = func(int32) { b.advance() }
@@ -73,8 +75,15 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 		switch a {
 		case Restart:
 			b.lump(partActions, w.cfg.Prices.Restart)
-		case DeclareDead:
-			b.lump(partActions, w.cfg.Prices.Declare)
+		case Replace:
+			b.lump(partActions, w.cfg.Prices.Replace)
+		}
+		for n, before := range b.flags {
+			if set := w.nodeFlags[n] &^ before; set&nodeDeclared != 0 {
+				b.lump(partActions, w.cfg.Prices.Declare)
+			} else if set&nodeFailedOver != 0 {
+				b.lump(partActions, w.cfg.Prices.FailOver)
+			}
 		}
 		b.look()
 		b.count()
@@ -85,6 +94,7 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 // count counts everything.
 func (b *books) count() {
 	w := b.w
+	b.flags = append(b.flags[:0], w.nodeFlags...)
 	b.copies, b.slow, b.fast, b.charged, b.unavailable, b.short = 0, 0, 0, 0, 0, 0
 	for s := range w.shards {
 		readable, intact := 0, 0
@@ -95,12 +105,11 @@ func (b *books) count() {
 			n := w.records[r].node()
 			alive := w.nodeFlags[n]&nodeDead == 0
 			switch {
-			case w.records[r].state() == replicaRebuilding:
-				b.copies++
+			case w.records[r].state() == replicaRebuilding: // counted with the repairs
 			case alive:
 				b.copies++
 				intact++
-				if w.records[r].state() == replicaLive && w.nodeFlags[n]&nodeDeclared == 0 && !w.q.pending(w.timers.returns+n) && !w.rackDown[int(n)/w.cfg.Topology.NodesPerRack] {
+				if w.records[r].state() == replicaLive && w.nodeFlags[n]&nodeDeclared == 0 && !w.q.pending(w.timers.returns+n) && w.cuts[int(n)/w.cfg.Topology.NodesPerRack] == 0 {
 					readable++
 				}
 			}
@@ -116,7 +125,7 @@ func (b *books) count() {
 				b.charged++
 			}
 		}
-		if under := readable < w.cfg.Data.ReplicationFactor; under != b.under[s] {
+		if under := readable < int(w.info[s].want); under != b.under[s] {
 			if b.under[s] = under; under {
 				b.degraded++
 			}
@@ -126,7 +135,8 @@ func (b *books) count() {
 		}
 	}
 	for f := range b.repairs {
-		if b.repairs[f].replica != none {
+		if b.repairs[f].shard != none {
+			b.copies++
 			if b.repairs[f].fast {
 				b.fast++
 			} else {
@@ -148,7 +158,7 @@ func (b *books) rates() []float64 {
 	weight := make([]float64, w.cfg.Topology.Zones())
 	x := make([]float64, len(b.repairs))
 	for f, r := range b.repairs {
-		if r.replica != none {
+		if r.shard != none {
 			x[f] = 1
 			if r.fast {
 				x[f] = float64(w.cfg.Repair.FastFactor)
@@ -158,7 +168,7 @@ func (b *books) rates() []float64 {
 	}
 	for f := range x {
 		if x[f] > 0 {
-			share := w.cfg.Repair.ZoneMBps * x[f] / weight[b.zone(int32(f/w.cfg.Repair.StreamsPerNode))]
+			share := w.cfg.Repair.ZoneMBps * throttles[w.throttle] * x[f] / weight[b.zone(int32(f/w.cfg.Repair.StreamsPerNode))]
 			x[f] = min(w.cfg.Repair.StreamMBps*x[f], share) // MB/s are bytes/µs
 			b.fastest = max(b.fastest, x[f])
 		}
@@ -211,16 +221,16 @@ func (b *books) look() {
 	tolerance := 2 * max(b.fastest, 1) // what is moved in 2 µs
 	for f := range b.repairs {
 		old := &b.repairs[f]
-		now := twin{replica: w.flows[f].replica, source: w.flows[f].source, begun: w.flows[f].start, fast: w.flows[f].fast, left: size}
-		if old.replica != none && now.replica == old.replica && now.source == old.source && now.begun == old.begun {
+		now := twin{shard: w.flows[f].shard, source: w.flows[f].source, begun: w.flows[f].start, fast: w.flows[f].fast, left: size}
+		if old.shard != none && now.shard == old.shard && now.source == old.source && now.begun == old.begun {
 			if old.left < -tolerance {
 				b.fail("time %d: repair %d goes on %g bytes after its end", w.now, f, -old.left)
 			}
 			continue
 		}
 		dst := int32(f / w.cfg.Repair.StreamsPerNode)
-		if old.replica != none {
-			if w.records[old.replica].state() == replicaLive && w.records[old.replica].node() == dst {
+		if old.shard != none {
+			if slices.ContainsFunc(w.copiesOf(old.shard), func(r replica) bool { return r.state() == replicaLive && r.node() == dst }) {
 				b.completed++
 				if math.Abs(old.left) > tolerance {
 					b.fail("time %d: repair %d is complete with %g bytes left, want none within %g", w.now, f, old.left, tolerance)
@@ -231,7 +241,7 @@ func (b *books) look() {
 			}
 			b.traffic(old.source, dst, size-max(old.left, 0))
 		}
-		if *old = now; now.replica == none {
+		if *old = now; now.shard == none {
 			old.left = 0
 		}
 	}
@@ -256,7 +266,7 @@ func (b *books) traffic(src, dst int32, bytes float64) {
 func (b *books) end() {
 	size := b.w.cfg.Data.ShardGB * 1e9
 	for f, r := range b.repairs {
-		if r.replica != none {
+		if r.shard != none {
 			b.traffic(r.source, int32(f/b.w.cfg.Repair.StreamsPerNode), size-max(r.left, 0))
 		}
 	}
@@ -389,7 +399,7 @@ func TestConstantRate(t *testing.T) {
 		}
 	}
 	// Where nothing is lost or added, nothing differs.
-	c.Failures.PermanentMTTF, c.Failures.Rack.LossProbability, c.Failures.Burst.LossProbability = 0, 0, 0
+	c.Failures.Permanent.MTTF, c.Failures.Rack.LossProbability, c.Failures.Burst.LossProbability = 0, 0, 0
 	dear = c
 	dear.Prices.StoragePerGBMonth *= 2
 	p, q := newPlayer(newTest(t, c)), newPlayer(newTest(t, dear))

@@ -10,7 +10,7 @@ func (w *World) loseCopies(n int32) {
 	if w.nodeFlags[n]&nodeDraining != 0 {
 		w.stay(n, false)
 	}
-	for _, s := range w.odd(n, healthBad, 0) {
+	for _, s := range w.odd(n, healthBad) {
 		r := w.on(s, n)
 		if w.records[r].state() != replicaLive {
 			continue
@@ -18,9 +18,6 @@ func (w *World) loseCopies(n int32) {
 		if w.info[s].flags&shardPlain != 0 {
 			w.explicit(s)
 		}
-		// Not an implied shard of n, though its entry may be one of those that
-		// stay unmarked.
-		w.markEntry(w.records[r])
 		b := w.believedOf(s)
 		w.level(s, b+1, b)
 		w.refresh(s)
@@ -84,9 +81,8 @@ func (w *World) findCopies(n int32, f uint16) {
 	clear(implied)
 	w.health[n] &^= healthBad
 	w.badNodes--
-	begun := int32(0) // entries of which the repair has been begun
 	if declared {
-		begun = w.unqueue(n)
+		w.unqueue(n)
 		if w.up(n) {
 			w.serve(n)
 		}
@@ -94,15 +90,10 @@ func (w *World) findCopies(n int32, f uint16) {
 	if sum == w.held[n] {
 		return
 	}
-	for _, s := range w.odd(n, healthBad, begun) {
+	for _, s := range w.odd(n, healthBad) {
 		r := w.on(s, n)
 		want := int(w.info[s].want)
-		switch w.records[r].state() {
-		case replicaLive:
-			if w.info[s].flags&shardPlain != 0 {
-				continue // was implied
-			}
-		case replicaStale:
+		if w.records[r].state() == replicaStale {
 			if w.believedOf(s) >= want {
 				w.drop(r)
 				continue
@@ -111,7 +102,7 @@ func (w *World) findCopies(n int32, f uint16) {
 				w.explicit(s)
 			}
 			w.setState(r, replicaLive)
-			if w.health[n]&healthSilent == 0 {
+			if w.health[n]&healthQuiet == 0 {
 				readable := w.readableOf(s)
 				w.account(s, readable-1, readable)
 			}
@@ -141,6 +132,9 @@ func (w *World) cancelBeyond(s int32, b int) {
 // w.gone.
 func (w *World) voidCopies(n int32) {
 	w.gone = w.gone[:0]
+	for id := w.firstOf[n]; id != none; id = w.firstOf[n] {
+		w.explicit(w.flows[id].shard)
+	}
 	w.unqueue(n)
 	e := w.entriesOf(n)
 	for i := 0; i < len(e); i += w.stride {
@@ -370,7 +364,7 @@ func (w *World) repairClass(k int32, fast bool, locality uint8) {
 // declareCopies orders the repair of what node n holds, which was declared dead.
 func (w *World) declareCopies(n int32) {
 	if w.up(n) { // back already, and not heard yet
-		w.silence(n)
+		w.quiet(n)
 	}
 	implied := w.impliedOf(n)
 	sum := int32(0)
@@ -385,7 +379,7 @@ func (w *World) declareCopies(n int32) {
 	if sum == w.held[n] {
 		return
 	}
-	for _, s := range w.odd(n, healthBad, 0) {
+	for _, s := range w.odd(n, healthBad) {
 		if w.records[w.on(s, n)].state() == replicaLive {
 			w.orderMissing(s)
 			w.refresh(s)
@@ -414,8 +408,9 @@ func (w *World) orderMissing(s int32) {
 // drain begins to move what node n holds, which is reachable, to other nodes.
 // It serves until all is moved.
 func (w *World) drain(n int32) {
+	w.abortFlowsInto(n) // what they write would have to be moved again
 	w.nodeFlags[n] |= nodeDraining
-	for _, s := range w.odd(n, healthBad, 0) {
+	for _, s := range w.odd(n, healthBad) {
 		r := w.on(s, n)
 		if w.records[r].state() != replicaLive {
 			continue
@@ -423,7 +418,6 @@ func (w *World) drain(n int32) {
 		if w.info[s].flags&shardPlain != 0 {
 			w.explicit(s)
 		}
-		w.markEntry(w.records[r])
 		w.orderMissing(s)
 		w.refresh(s)
 	}
@@ -449,9 +443,9 @@ func (w *World) stay(n int32, cancel bool) {
 		w.orders -= c
 	}
 	clear(implied)
-	begun := w.unqueue(n)
-	for _, s := range w.odd(n, healthBad, begun) {
-		if w.info[s].flags&shardPlain != 0 {
+	w.unqueue(n)
+	for _, s := range w.odd(n, healthBad) {
+		if w.info[s].flags&shardPlain != 0 { // its copy on n is superseded
 			continue
 		}
 		if cancel {
@@ -473,17 +467,17 @@ func (w *World) setWant(s int32, want int) {
 	w.wantCount[want]++
 	w.commonWant = int32(want)
 	w.uniform = w.wantCount[want] == int32(w.shards)
-	b, readable := w.believedOf(s), w.readableOf(s)
-	w.countLevel(int(x.want), b, -1)
-	if readable < int(x.want) {
+	b, readable, before := w.believedOf(s), w.readableOf(s), int(x.want)
+	w.countLevel(before, b, -1)
+	if readable < before {
 		w.ledger.short--
 	}
 	x.want = uint8(want)
 	w.countLevel(want, b, +1)
 	if readable < want {
 		w.ledger.short++
-		w.ledger.degraded++
 	}
+	degraded := w.ledger.degraded
 	w.cancelBeyond(s, b)
 	for ; b > want; b-- {
 		last := none
@@ -493,6 +487,10 @@ func (w *World) setWant(s int32, want int) {
 			}
 		}
 		w.drop(w.surplus(s, last))
+	}
+	// What was short of copies and still is has not come to be so anew.
+	if w.ledger.degraded = degraded; readable >= before && w.readableOf(s) < want {
+		w.ledger.degraded++
 	}
 	w.refresh(s)
 	w.settle(s)

@@ -25,14 +25,18 @@ type Kind uint8
 
 // The kinds of decision.
 const (
-	NodeUnreachable Kind = iota
+	NodeUnreachable   Kind = iota
+	DomainUnreachable      // most nodes of a rack, zone or region at once
+	NodeSuspect            // an alarm was raised on a node that answers
 	ShardsAtRisk
-	NoQuestion // what an episode ends in; hold is the only answer
+	ShardLoad     // a shard is too hot or too cold for its replicas
+	ClusterReview // a burst or a backlog has begun, ended, or lasts
+	NoQuestion    // what an episode ends in; hold is the only answer
 	kinds
 )
 
 func (k Kind) String() string {
-	return [...]string{"node unreachable", "shards at risk", "nothing"}[k]
+	return [...]string{"node unreachable", "domain unreachable", "node suspect", "shards at risk", "shard load", "cluster review", "nothing"}[k]
 }
 
 // Flags of a node. The first group is truth, the second the controller's
@@ -44,7 +48,11 @@ const (
 	nodeUnreachable // silent for the monitor's timeout
 	nodeDeclared    // declared dead
 	nodeRestarted   // a restart was tried since it became unreachable
-	nodeDraining    // its copies are being moved elsewhere
+	nodeFailedOver  // its primaries were moved away since then
+	nodeSuspect     // an alarm on it stands
+	nodeCordoned    // is given no new copies while the alarm stands
+	nodeDraining    // its copies are being moved elsewhere, while the alarm stands
+	nodeRebooted    // was restarted because of the alarm
 )
 
 // World is one replicated store. It implements env.Env and env.Measured.
@@ -52,7 +60,11 @@ type World struct {
 	cfg    Config
 	spec   env.Spec
 	guards *guard.Set
-	script *script // replayed node outages; nil where they are drawn
+
+	replays [processes]*replay // processes that are replayed; nil where drawn
+	laws    [processes]gapLaw
+	// hazardMax is the largest hazard of permanent losses, in units of 1/MTTF.
+	hazardMax float64
 
 	// Sizes.
 	nodes, racks, zones, regions int
@@ -72,11 +84,7 @@ type World struct {
 	timers                  timerIDs
 	seeds                   [processes]seed.Seed
 	beatSeed, placementSeed seed.Seed
-	scriptSeed              seed.Seed
-	scriptSystem            int32            // which of script.systems is replayed,
-	scriptFrom              env.Time         // from when on,
-	scriptOffset            int32            // with which of its nodes in slot 0,
-	recorded                [][]trace.Outage // and what then happens to each slot
+	machineSeed, scriptSeed seed.Seed
 
 	// Episode.
 	started, ended bool
@@ -92,26 +100,45 @@ type World struct {
 
 	// Nodes.
 	nodeFlags []uint16
+	planned   []env.Time // until when a restart or exchange that was ordered excuses its silence
 	lastBeat  []env.Time // while down or unreachable: when it was last heard
 	upSince   []env.Time // truth, while up
-	asked     []uint16   // decisions about it since it became unreachable
+	asked     []uint16   // decisions about it alone since it became unreachable
 	flaps     []float64  // times it became unreachable, decaying over a week
 	flapsAt   []env.Time
-	cursor    []int32    // where it is leaving: entries of which the repair was begun or ordered apart
+	cursor    []int32    // where it is leaving: entries of which the repair is in flight or ordered apart
 	inUsed    []uint8    // streams that receive repairs
 	outUsed   []uint8    // streams that feed repairs
 	firstOut  []int32    // first repair that it feeds
+	firstOf   []int32    // where it is leaving: first repair that it implies
 	lostAt    []env.Time // when it became unreachable
 	ordinal   [processes][]uint32
 
 	// Racks and zones.
-	rackDown        []bool
-	rackUnreachable []int32
-	zoneUnreachable []int32
-	zoneDeclared    []int32
-	clocks          []zoneClock
-	zoneTable       []int32 // by node; one more for no node
-	rackTable       []int32
+	cuts         []uint8 // by rack: outages under way of domains that it is in
+	zoneDeclared []int32
+	clocks       []zoneClock
+	faultDomains domains
+	telemetry    telemetry
+	suspicions   suspicions
+	review       review
+	zoneTable    []int32 // by node; one more for no node
+	rackTable    []int32
+
+	// Machines, all truth.
+	incarnation []uint32    // by node: machines that were in the slot before
+	born        []env.Time  // when the machine was put into service
+	slow        []float32   // by node: slowdown, 1 for none
+	slowDraws   []seed.Seed // draws of the failure that makes it slow,
+	slowLost    []bool      // whether it ends in a loss,
+	slowPhases  []uint32    // and how often it has turned
+	warnedFor   []uint32    // incarnation + 1 that a preemption is announced for
+
+	// The rolling upgrade.
+	upgradePhase uint8
+	upgradeDraws seed.Seed
+	upgraded     int32 // nodes that got the new build, from 0 on,
+	rolledBack   int32 // and of these, those that got the old one again
 
 	store                             // shards and their copies
 	lists        lists                // classes at risk, then queues of repairs
@@ -121,10 +148,12 @@ type World struct {
 	wantCount    [maxFactor + 1]int32 // shards by copies wanted
 	commonWant   int32                // what all want where uniform
 	gone         []int32              // scratch of voidCopies
-	silent, dead int32                // nodes with that health
+	quietNodes   int32                // nodes with that health
+	deadNodes    int32
 	flows        []flow
 	streams      int32 // per node
 	throttle     int8  // level
+	zoneSlots    int32 // repairs that it lets into a zone at a time
 	admitSoon    bool  // whether waiting repairs are to be tried
 	unsettled    bool  // whether a clock's timer is to be set again
 
@@ -139,7 +168,8 @@ type World struct {
 	losses10m              float64
 	losses1h               float64
 	lossesAt               env.Time
-	perm                   []int32 // scratch
+	perm                   []int32 // scratch: 0 to nodes−1, in order between uses
+	struckNodes            []int32 // scratch
 }
 
 // New returns the world that cfg defines, under the given id.
@@ -147,15 +177,16 @@ func New(id string, cfg Config) (*World, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return newWorld(id, cfg, nil)
+	return newWorld(id, cfg, [processes]*replay{})
 }
 
-func newWorld(id string, cfg Config, sc *script) (*World, error) {
+func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error) {
 	t := cfg.Topology
 	w := &World{
-		cfg:    cfg,
-		script: sc,
-		nodes:  t.Nodes(), racks: t.Racks(), zones: t.Zones(), regions: t.Regions,
+		cfg:       cfg,
+		replays:   replays,
+		hazardMax: cfg.Failures.Permanent.highest(cfg.Horizon),
+		nodes:     t.Nodes(), racks: t.Racks(), zones: t.Zones(), regions: t.Regions,
 		nodesPerRack: t.NodesPerRack, nodesPerZone: t.NodesPerRack * t.RacksPerZone,
 		zonesPerRegion: t.ZonesPerRegion,
 		shards:         t.Nodes() * cfg.Data.ShardsPerNode,
@@ -173,10 +204,14 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 		streamRate:              cfg.Repair.StreamMBps * 1e6,
 		zoneRate:                cfg.Repair.ZoneMBps * 1e6,
 	}
-	w.timers = newTimerIDs(w.nodes, w.racks, w.zones, classes(cfg.Data.maxFactor()))
+	w.laws = w.newLaws()
+	w.timers = newTimerIDs(w)
+	w.faultDomains = newDomains(w)
+	w.telemetry = newTelemetry(w)
+	w.suspicions = newSuspicions(w.nodes)
 	w.spec = env.Spec{
 		ID:        id,
-		Digest:    digest(cfg, sc),
+		Digest:    digest(cfg, replays),
 		Features:  features[:],
 		Actions:   actions[:],
 		Masked:    true,
@@ -196,6 +231,7 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster: data.placement: %w", err)
 	}
+	w.countKinds()
 	if w.layout.Confined() {
 		w.peers = make([]int32, 0, 2*cfg.Data.Placement.ScatterWidth+w.wants)
 	}
@@ -203,16 +239,22 @@ func newWorld(id string, cfg Config, sc *script) (*World, error) {
 	return w, nil
 }
 
-// digest names the world: everything in cfg, the replayed trace, and the
+// digest names the world: everything in cfg, the replayed traces, and the
 // version of the model, which grows when the same configuration comes to mean
 // another world.
-func digest(cfg Config, sc *script) string {
+func digest(cfg Config, replays [processes]*replay) string {
 	h := sha256.New()
+	var traces []string
+	for p, r := range replays {
+		if r != nil {
+			traces = append(traces, process(p).String()+":"+r.identity())
+		}
+	}
 	b, err := json.Marshal(struct {
 		Model  string
 		Config Config
-		Trace  string
-	}{"mend/env/cluster 1", cfg, sc.identity()})
+		Traces []string
+	}{"mend/env/cluster 1", cfg, traces})
 	if err != nil {
 		panic(err) // Validate has refused what JSON cannot hold
 	}
@@ -226,8 +268,10 @@ func (w *World) allocate() {
 	w.tally.due = make([]env.Time, w.timers.count-w.timers.askNode)
 	w.legal = make([]bool, len(actions))
 	w.nodeFlags = make([]uint16, n)
+	w.planned = make([]env.Time, n)
 	w.lastBeat = make([]env.Time, n)
 	w.upSince = make([]env.Time, n)
+	w.slow = make([]float32, n)
 	w.asked = make([]uint16, n)
 	w.flaps = make([]float64, n)
 	w.flapsAt = make([]env.Time, n)
@@ -235,13 +279,18 @@ func (w *World) allocate() {
 	w.inUsed = make([]uint8, n)
 	w.outUsed = make([]uint8, n)
 	w.firstOut = make([]int32, n)
+	w.firstOf = make([]int32, n)
 	w.lostAt = make([]env.Time, n)
 	for p := range w.ordinal {
-		w.ordinal[p] = make([]uint32, process(p).slots(w))
+		w.ordinal[p] = make([]uint32, w.slots(process(p)))
 	}
-	w.rackDown = make([]bool, w.racks)
-	w.rackUnreachable = make([]int32, w.racks)
-	w.zoneUnreachable = make([]int32, w.zones)
+	w.cuts = make([]uint8, w.racks)
+	w.incarnation = make([]uint32, n)
+	w.born = make([]env.Time, n)
+	w.slowDraws = make([]seed.Seed, w.slots(slowOnset))
+	w.slowLost = make([]bool, w.slots(slowOnset))
+	w.slowPhases = make([]uint32, w.slots(slowOnset))
+	w.warnedFor = make([]uint32, w.slots(preemption))
 	w.zoneDeclared = make([]int32, w.zones)
 	w.clocks = make([]zoneClock, w.zones)
 	w.zoneTable = make([]int32, n+1)
@@ -256,9 +305,15 @@ func (w *World) allocate() {
 	w.lost, w.leave = newChain(n), newChain(n)
 	w.gone = make([]int32, 0, w.capacity)
 	w.flows = make([]flow, n*int(w.streams))
-	w.perm = make([]int32, w.nodesPerRack)
-	if w.script != nil {
-		w.recorded = make([][]trace.Outage, n)
+	w.perm = make([]int32, n)
+	for i := range w.perm {
+		w.perm[i] = int32(i)
+	}
+	w.struckNodes = make([]int32, 0, n)
+	for p, r := range w.replays {
+		if r != nil {
+			r.recorded = make([][]trace.Outage, w.slots(process(p)))
+		}
 	}
 }
 
@@ -298,8 +353,10 @@ func (w *World) begin(s seed.Seed) {
 	w.ledger = ledger{}
 
 	clear(w.nodeFlags)
+	clear(w.planned)
 	clear(w.lastBeat)
 	fill(w.upSince, -w.heartbeat) // the beats just before the start were heard
+	fill(w.slow, 1)
 	clear(w.asked)
 	clear(w.flaps)
 	clear(w.flapsAt)
@@ -307,24 +364,34 @@ func (w *World) begin(s seed.Seed) {
 	clear(w.inUsed)
 	clear(w.outUsed)
 	fill(w.firstOut, none)
+	fill(w.firstOf, none)
 	clear(w.lostAt)
 	for p := range w.ordinal {
 		clear(w.ordinal[p])
 	}
-	clear(w.rackDown)
-	clear(w.rackUnreachable)
-	clear(w.zoneUnreachable)
+	clear(w.cuts)
+	w.firstMachines()
+	clear(w.slowDraws)
+	clear(w.slowLost)
+	clear(w.slowPhases)
+	clear(w.warnedFor)
+	w.upgradePhase, w.upgradeDraws, w.upgraded, w.rolledBack = upgradeIdle, 0, 0, 0
 	clear(w.zoneDeclared)
 	for z := range w.clocks {
 		w.clocks[z].reset()
 	}
+	w.faultDomains.reset()
+	w.telemetry.reset(s)
+	w.suspicions.reset()
+	w.review = review{}
 	w.lists.reset()
 	clear(w.classImplied)
 	w.lost.reset()
 	w.leave.reset()
-	w.silent, w.dead = 0, 0
-	fill(w.flows, flow{replica: none, source: none, next: none, prev: none, nextOut: none, prevOut: none})
+	w.quietNodes, w.deadNodes = 0, 0
+	fill(w.flows, noFlow)
 	w.throttle = int8(len(throttles) - 1)
+	w.setSlots()
 	w.admitSoon, w.unsettled = false, false
 	w.unreachable, w.declared, w.racksUnreachable = 0, 0, 0
 	w.reachableSpace, w.orders = int64(w.nodes)*int64(w.nodeCopies), 0
@@ -333,6 +400,10 @@ func (w *World) begin(s seed.Seed) {
 	w.fillStore()
 	w.q.set(w.timers.horizon, w.horizon)
 	w.firstFailures()
+	for n := range int32(w.nodes) {
+		w.foretold(n)
+	}
+	w.firstAlarms()
 }
 
 func fill[T any](s []T, v T) {
@@ -381,60 +452,119 @@ func (w *World) run() {
 
 // fire handles one event and reports whether it stops the run.
 func (w *World) fire(id int32) bool {
+	if w.handle(id) {
+		return true
+	}
+	w.settleRepairs()
+	w.noticeRegime()
+	return false
+}
+
+func (w *World) handle(id int32) bool {
 	t := &w.timers
 	switch {
 	case id < t.drawn:
 		w.ended = true
 		w.kind, w.subject = NoQuestion, 0
 		return true
-	case id < t.replace:
+	case id < t.batch:
 		w.offer(id)
+	case id < t.rollback:
+		w.upgradeBatch()
+	case id < t.reclaim:
+		w.rollback()
+	case id < t.slowEnd:
+		w.reclaim(id - t.reclaim)
+	case id < t.slowPhase:
+		w.slowOver(id - t.slowEnd)
+	case id < t.replace:
+		w.nextPhase(id - t.slowPhase)
 	case id < t.returns:
 		w.replaced(id - t.replace)
-	case id < t.rackEnd:
+	case id < t.domainEnd[0]:
 		w.outageOver(id - t.returns)
+	case id < t.cutEnd:
+		w.domainOver(id)
+	case id < t.predicted:
+		w.cutOver(int(id-t.cutEnd)/w.zones, int(id-t.cutEnd)%w.zones)
+	case id < t.mistaken:
+		w.predicted(id - t.predicted)
+	case id < t.measured:
+		w.mistaken(id - t.mistaken)
+	case id < t.disturbed:
+		w.measured(id - t.measured)
 	case id < t.monitor:
-		w.rackOver(id - t.rackEnd)
+		w.disturbed(id - t.disturbed)
 	case id < t.repair:
 		w.monitored(id - t.monitor)
 	case id < t.retry:
 		w.repaired(int(id - t.repair))
-	case id < t.askNode:
+	case id < t.burstEnd:
 		w.admitSoon = true
+	case id < t.askNode:
+		// The burst is over: noticeRegime sees it.
+	case id < t.askDomain:
+		w.nodeDue(id - t.askNode)
+		return true
+	case id < t.askSuspect:
+		w.domainDue(id - t.askDomain)
+		return true
 	case id < t.askRisk:
-		w.kind, w.subject = NodeUnreachable, id-t.askNode
-		w.asked[w.subject] = min(w.asked[w.subject]+1, math.MaxUint16-1)
-		w.ledger.decisions[NodeUnreachable]++
-		w.tally.asked(NodeUnreachable, id-t.askNode, w.now)
+		return w.suspectDue(id - t.askSuspect)
+	case id < t.askReview:
+		w.ask(ShardsAtRisk, id-t.askRisk, id)
 		return true
 	default:
-		w.kind, w.subject = ShardsAtRisk, id-t.askRisk
-		w.ledger.decisions[ShardsAtRisk]++
-		w.tally.asked(ShardsAtRisk, id-t.askNode, w.now)
+		w.ask(ClusterReview, 0, id)
 		return true
 	}
-	w.settleRepairs()
 	return false
 }
 
+// ask makes the next question one of kind k about the subject, whose timer is id.
+func (w *World) ask(k Kind, subject, id int32) {
+	w.kind, w.subject = k, subject
+	w.ledger.decisions[k]++
+	w.tally.asked(k, id-w.timers.askNode, w.now)
+}
+
+// again counts one more decision about a subject.
+func again(asked *uint16) { *asked = min(*asked+1, math.MaxUint16-1) }
+
 // timerIDs are the first timer ids of each group; simultaneous events fire in
-// this order: failures, returns, what the monitor sees, repairs, questions.
+// this order: failures, returns, telemetry, what the monitor sees, repairs,
+// questions.
 type timerIDs struct {
 	horizon int32
 	drawn   int32            // first of the failure processes
 	process [processes]int32 // one timer a slot
-	replace int32            // by node
-	returns int32            // by node
-	rackEnd int32            // by rack
-	monitor int32            // by node: falls silent for the timeout, or is heard again
-	repair  int32            // by zone: the next repair completes
-	retry   int32            // repairs that wait are tried again
-	askNode int32            // by node
-	askRisk int32            // by class
-	count   int32
+	// What follows from these alone: the next batch of an upgrade, the start
+	// of its rollback; by node, a preemption that was announced, the end of a
+	// slowness and of its present phase.
+	batch, rollback, reclaim, slowEnd, slowPhase int32
+
+	replace   int32         // by node
+	returns   int32         // by node
+	domainEnd [levels]int32 // by domain
+	cutEnd    int32         // by ordered pair of zones; none without partitions
+	// Telemetry, by node.
+	predicted  int32 // the predictor foresees its loss
+	mistaken   int32 // the predictor takes it for one that will be lost
+	measured   int32 // its latency is measured
+	disturbed  int32 // the detector takes it for a slow one
+	monitor    int32 // by node: falls silent for the timeout, or is heard again
+	repair     int32 // by zone: the next repair completes
+	retry      int32 // repairs that wait are tried again
+	burstEnd   int32
+	askNode    int32 // by node
+	askDomain  int32 // by domain
+	askSuspect int32 // by node: asks about it, or ends the suspicion
+	askRisk    int32 // by class
+	askReview  int32
+	count      int32
 }
 
-func newTimerIDs(nodes, racks, zones, classes int) timerIDs {
+func newTimerIDs(w *World) timerIDs {
 	var t timerIDs
 	next := int32(1)
 	take := func(n int) int32 {
@@ -444,16 +574,36 @@ func newTimerIDs(nodes, racks, zones, classes int) timerIDs {
 	}
 	t.drawn = next
 	for p := range t.process {
-		t.process[p] = take(process(p).count(nodes, racks))
+		t.process[p] = take(w.slots(process(p)))
 	}
-	t.replace = take(nodes)
-	t.returns = take(nodes)
-	t.rackEnd = take(racks)
-	t.monitor = take(nodes)
-	t.repair = take(zones)
+	t.batch = take(w.slots(upgrade))
+	t.rollback = take(w.slots(upgrade))
+	t.reclaim = take(w.slots(preemption))
+	t.slowEnd = take(w.slots(slowOnset))
+	t.slowPhase = take(w.slots(slowOnset))
+	t.replace = take(w.nodes)
+	t.returns = take(w.nodes)
+	for i := range t.domainEnd {
+		t.domainEnd[i] = take(w.domains(rackOutage + process(i)))
+	}
+	pairs := 0
+	if w.slots(partition) > 0 {
+		pairs = w.zones * w.zones
+	}
+	t.cutEnd = take(pairs)
+	t.predicted = take(w.nodes)
+	t.mistaken = take(w.nodes)
+	t.measured = take(w.nodes)
+	t.disturbed = take(w.nodes)
+	t.monitor = take(w.nodes)
+	t.repair = take(w.zones)
 	t.retry = take(1)
-	t.askNode = take(nodes)
-	t.askRisk = take(classes)
+	t.burstEnd = take(1)
+	t.askNode = take(w.nodes)
+	t.askDomain = take(w.racks + w.zones + w.regions)
+	t.askSuspect = take(w.nodes)
+	t.askRisk = take(classes(w.cfg.Data.maxFactor()))
+	t.askReview = take(1)
 	t.count = next
 	return t
 }

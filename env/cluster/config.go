@@ -12,15 +12,20 @@ import (
 
 // Config defines a world. Every default names its source in [DefaultConfig].
 type Config struct {
-	Topology Topology      `yaml:"topology" json:"topology"`
-	Data     Data          `yaml:"data" json:"data"`
-	Failures Failures      `yaml:"failures" json:"failures"`
-	Monitor  Monitor       `yaml:"monitor" json:"monitor"`
-	Repair   Repair        `yaml:"repair" json:"repair"`
-	Prices   Prices        `yaml:"prices" json:"prices"`
-	Limits   Limits        `yaml:"limits" json:"limits"`
-	Reward   Reward        `yaml:"reward" json:"reward"`
-	Horizon  time.Duration `yaml:"horizon" json:"horizon"` // length of an episode
+	Topology  Topology      `yaml:"topology" json:"topology"`
+	Data      Data          `yaml:"data" json:"data"`
+	Failures  Failures      `yaml:"failures" json:"failures"`
+	Monitor   Monitor       `yaml:"monitor" json:"monitor"`
+	Domains   Domains       `yaml:"domains" json:"domains"`
+	Predictor Predictor     `yaml:"predictor" json:"predictor"`
+	Detector  Detector      `yaml:"detector" json:"detector"`
+	Suspicion Suspicion     `yaml:"suspicion" json:"suspicion"`
+	Reviews   Reviews       `yaml:"reviews" json:"reviews"`
+	Repair    Repair        `yaml:"repair" json:"repair"`
+	Prices    Prices        `yaml:"prices" json:"prices"`
+	Limits    Limits        `yaml:"limits" json:"limits"`
+	Reward    Reward        `yaml:"reward" json:"reward"`
+	Horizon   time.Duration `yaml:"horizon" json:"horizon"` // length of an episode
 }
 
 // Topology is a regular tree: region > zone > rack > node.
@@ -62,47 +67,6 @@ func (d Data) copiesPerNode() int32 {
 	return int32(min(d.NodeGB/d.ShardGB+1e-9, float64(4*d.ShardsPerNode*d.maxFactor()+64)))
 }
 
-// Outages is a process that makes its subject unreachable for a while: gaps
-// are exponential with mean MTTF (0: never), durations lognormal.
-type Outages struct {
-	MTTF   time.Duration `yaml:"mttf" json:"mttf"`
-	Median time.Duration `yaml:"median" json:"median"` // of the duration
-	Sigma  float64       `yaml:"sigma" json:"sigma"`   // of the logarithm of the duration
-}
-
-// Bursts strike several nodes of one rack in the same instant: 1 + a geometric
-// number of them, MeanNodes on average, each down for a time of its own.
-type Bursts struct {
-	Outages   `yaml:",inline"`
-	MeanNodes float64 `yaml:"mean_nodes" json:"mean_nodes"`
-	// LossProbability is the chance that a struck node loses its data.
-	LossProbability float64 `yaml:"loss_probability" json:"loss_probability"`
-}
-
-// RackOutages cut a whole rack off at once.
-type RackOutages struct {
-	Outages `yaml:",inline"`
-	// LossProbability is the chance that a node of the rack loses its data.
-	LossProbability float64 `yaml:"loss_probability" json:"loss_probability"`
-}
-
-// Failures are the exogenous processes. They are the same for every policy.
-type Failures struct {
-	Transient   Outages     `yaml:"transient" json:"transient"`     // per node
-	Maintenance Outages     `yaml:"maintenance" json:"maintenance"` // per node: longer outages, reboots
-	Rack        RackOutages `yaml:"rack" json:"rack"`               // per rack
-	Burst       Bursts      `yaml:"burst" json:"burst"`             // per rack
-	// PermanentMTTF is the mean time to a node's loss with its data, per node
-	// (0: never); an empty machine takes its place after an exponential time of
-	// mean Replacement.
-	PermanentMTTF time.Duration `yaml:"permanent_mttf" json:"permanent_mttf"`
-	Replacement   time.Duration `yaml:"replacement" json:"replacement"`
-	// RestartCures is the share of transient, maintenance and burst outages
-	// that a restart ends after RestartTime; others it does not touch.
-	RestartCures float64       `yaml:"restart_cures" json:"restart_cures"`
-	RestartTime  time.Duration `yaml:"restart_time" json:"restart_time"`
-}
-
 // Monitor is how the controller learns of failures.
 type Monitor struct {
 	Heartbeat time.Duration `yaml:"heartbeat" json:"heartbeat"` // between two heartbeats of a node
@@ -138,7 +102,9 @@ type Prices struct {
 	UnavailablePerTBHour float64 `yaml:"unavailable_per_tb_hour" json:"unavailable_per_tb_hour"` // of shards short of their quorum
 	LossPerTB            float64 `yaml:"loss_per_tb" json:"loss_per_tb"`                         // of shards without any copy
 	Restart              float64 `yaml:"restart" json:"restart"`
-	Declare              float64 `yaml:"declare" json:"declare"` // of declaring a node dead
+	Declare              float64 `yaml:"declare" json:"declare"`     // of declaring a node dead
+	FailOver             float64 `yaml:"fail_over" json:"fail_over"` // of moving a node's primaries away
+	Replace              float64 `yaml:"replace" json:"replace"`     // of exchanging a machine
 }
 
 // Limits are the guards' bounds.
@@ -161,40 +127,29 @@ type Reward struct {
 const days = 24 * time.Hour
 
 // DefaultConfig is a cluster of 100 nodes under the failure rates of published
-// studies, without correlated failures but rack outages.
+// studies, without correlated failures but rack outages; every other process
+// needs only its rate to be set.
 //
-// Sources: Ford et al., "Availability in globally distributed storage systems"
-// (OSDI 2010): node MTTF to outages of 15 minutes and more 4.3 months, fewer
-// than one outage in ten that long, rack MTTF 10.2 years; Zhang et al.,
-// "SimEDC" (SRDS 2017): permanent node MTTF 91,250 h; Cidon et al., "Copysets"
-// (ATC 2013): up to 1 % of nodes do not survive a power outage; HDFS: heartbeat
-// 3 s, a node is stale after 30 s, 2 repair streams a node; list prices of the
-// large clouds, 2026. What has no published figure is marked as assumed.
+// Sources: those of defaultFailures; HDFS: heartbeat 3 s, a node is stale after
+// 30 s, 2 repair streams a node; list prices of the large clouds, 2026. What has
+// no published figure is marked as assumed.
 func DefaultConfig() Config {
 	return Config{
 		Topology: Topology{Regions: 1, ZonesPerRegion: 2, RacksPerZone: 5, NodesPerRack: 10},
 		Data: Data{ShardsPerNode: 20, ShardGB: 200, ReplicationFactor: 3, Quorum: 2, NodeGB: 20_000,
 			Placement: placement.DefaultConfig()},
-		Failures: Failures{
-			// Once in 30 days; P(> 15 min) = 9.9 %.
-			Transient: Outages{MTTF: 30 * days, Median: 3 * time.Minute, Sigma: 1.25},
-			// With the tail of the above this gives the 4.3 months.
-			Maintenance: Outages{MTTF: 130 * days, Median: 30 * time.Minute, Sigma: 0.5},
-			// 10.2 years; the duration is assumed, as for switch faults.
-			Rack:          RackOutages{Outages: Outages{MTTF: 89_413 * time.Hour, Median: time.Hour, Sigma: 1}, LossProbability: 0.01},
-			Burst:         Bursts{Outages: Outages{MTTF: 0, Median: 15 * time.Minute, Sigma: 1}, MeanNodes: 4, LossProbability: 0.01},
-			PermanentMTTF: 91_250 * time.Hour,
-			Replacement:   24 * time.Hour, // assumed
-			// 22.6 % of LANL's 23,739 failures had a software cause.
-			RestartCures: 0.226,
-			RestartTime:  3 * time.Minute, // assumed
-		},
+		Failures: defaultFailures(),
 		Monitor: Monitor{
 			Heartbeat:  3 * time.Second,
 			Timeout:    30 * time.Second,
 			RiskDelay:  30 * time.Second,
 			HoldReview: 6 * time.Hour,
 		},
+		Domains:   defaultDomains(),
+		Predictor: defaultPredictor(),
+		Detector:  defaultDetector(),
+		Suspicion: defaultSuspicion(),
+		Reviews:   defaultReviews(),
 		Repair: Repair{
 			StreamMBps: 50, FastFactor: 4, // a disk's sequential rate, 150 to 250 MB/s, and a quarter of it
 			ZoneMBps:       1000, // assumed: 8 Gb/s of each zone's network
@@ -209,7 +164,9 @@ func DefaultConfig() Config {
 			UnavailablePerTBHour: 600,  // assumed: no price is published
 			LossPerTB:            50_000,
 			Restart:              0.2,
-			Declare:              0, // automatic in all systems modelled
+			Declare:              0,    // automatic in all systems modelled
+			FailOver:             0.05, // assumed: a minute of a server of 0.4 $/h, and retries
+			Replace:              5,    // assumed: some minutes of a technician
 		},
 		Limits:  Limits{ZoneDeclaredShare: 0.25, FreeSpace: 0.05}, // Ceph: mon_osd_min_in_ratio 0.75, full ratio 0.95
 		Reward:  Reward{Interval: 5 * time.Minute, TimeConstant: 60 * time.Hour, ScaleUSD: 100},
@@ -245,31 +202,17 @@ func (c Config) Validate() error {
 			e.Under("data.placement", d.Placement.Check(t.placed(), t.Nodes()*d.ShardsPerNode, d.ReplicationFactor, int(d.copiesPerNode())))
 		}
 	}
-	f := c.Failures
-	outages := func(path string, o Outages) {
-		e.Want(o.MTTF >= 0, path+".mttf", o.MTTF, "a duration, or 0 for never")
-		if o.MTTF > 0 {
-			e.Want(o.MTTF >= time.Minute, path+".mttf", o.MTTF, "at least 1m, or 0 for never")
-			e.Want(o.Median >= time.Second, path+".median", o.Median, "at least 1s")
-			e.Want(o.Sigma >= 0 && o.Sigma <= 5, path+".sigma", o.Sigma, "0 to 5")
-		}
-	}
-	outages("failures.transient", f.Transient)
-	outages("failures.maintenance", f.Maintenance)
-	outages("failures.rack", f.Rack.Outages)
-	outages("failures.burst", f.Burst.Outages)
-	e.Want(share(f.Rack.LossProbability), "failures.rack.loss_probability", f.Rack.LossProbability, "0 to 1")
-	e.Want(share(f.Burst.LossProbability), "failures.burst.loss_probability", f.Burst.LossProbability, "0 to 1")
-	e.Want(f.Burst.MeanNodes >= 1 && f.Burst.MeanNodes <= 1000, "failures.burst.mean_nodes", f.Burst.MeanNodes, "1 to 1000")
-	e.Want(f.PermanentMTTF == 0 || f.PermanentMTTF >= time.Minute, "failures.permanent_mttf", f.PermanentMTTF, "at least 1m, or 0 for never")
-	e.Want(f.Replacement >= time.Minute, "failures.replacement", f.Replacement, "at least 1m")
-	e.Want(share(f.RestartCures), "failures.restart_cures", f.RestartCures, "0 to 1")
-	e.Want(f.RestartTime >= time.Second, "failures.restart_time", f.RestartTime, "at least 1s")
+	c.Failures.validate(&e, t, c.Horizon)
 	m := c.Monitor
 	e.Want(m.Heartbeat >= time.Millisecond && m.Heartbeat <= time.Hour, "monitor.heartbeat", m.Heartbeat, "1ms to 1h")
 	e.Want(m.Timeout >= m.Heartbeat && m.Timeout <= 24*time.Hour, "monitor.timeout", m.Timeout, "monitor.heartbeat to 24h")
 	e.Want(m.RiskDelay >= 0 && m.RiskDelay <= time.Hour, "monitor.risk_delay", m.RiskDelay, "0 to 1h")
 	e.Want(m.HoldReview >= time.Minute, "monitor.hold_review", m.HoldReview, "at least 1m")
+	c.Domains.validate(&e)
+	c.Predictor.validate(&e)
+	c.Detector.validate(&e)
+	c.Suspicion.validate(&e)
+	c.Reviews.validate(&e)
 	r := c.Repair
 	e.Want(r.StreamMBps >= 1e-3 && r.StreamMBps <= 1e9, "repair.stream_mbps", r.StreamMBps, "1e-3 to 1e9")
 	e.Want(r.FastFactor >= 1 && r.FastFactor <= 100, "repair.fast_factor", r.FastFactor, "1 to 100")
@@ -284,6 +227,7 @@ func (c Config) Validate() error {
 		{"cross_region_per_gb", p.CrossRegionPerGB}, {"slow_repair_per_hour", p.SlowRepairPerHour},
 		{"fast_repair_per_hour", p.FastRepairPerHour}, {"unavailable_per_tb_hour", p.UnavailablePerTBHour},
 		{"loss_per_tb", p.LossPerTB}, {"restart", p.Restart}, {"declare", p.Declare},
+		{"fail_over", p.FailOver}, {"replace", p.Replace},
 	} {
 		e.Want(x.value >= 0 && !math.IsInf(x.value, 0), "prices."+x.path, x.value, "a price >= 0")
 	}

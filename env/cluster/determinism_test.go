@@ -22,7 +22,7 @@ func worlds(t testing.TB) map[string]func() *World {
 	one := busy
 	one.Data.ReplicationFactor, one.Data.Quorum = 1, 1
 	replayed := busy
-	replayed.Failures.Transient.MTTF, replayed.Failures.PermanentMTTF = 0, 0
+	replayed.Failures.Transient.MTTF, replayed.Failures.Permanent.MTTF = 0, 0
 	tr := recorded(replayed.Topology.Nodes(), 20*env.Day, rand.New(rand.NewPCG(5, 5)))
 	made := func(c Config) func() *World { return func() *World { return newTest(t, c) } }
 	return map[string]func() *World{
@@ -32,6 +32,8 @@ func worlds(t testing.TB) map[string]func() *World {
 		"tiny":       made(tiny),
 		"one copy":   made(one),
 		"Trace":      func() *World { return newTestTrace(t, replayed, tr) },
+		"everything": made(everything()),
+		"Replay":     func() *World { return replayedEverything(t) },
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // FuzzRestoreState: no bytes make RestoreState panic, what it accepts obeys
 // the invariants, and Reset works afterwards. The seeds are states along
-// episodes of a drawn and of a replayed world.
+// episodes of a drawn, of a replayed world and of one in which every process strikes.
 func FuzzRestoreState(f *testing.F) {
 	c := small()
 	c.Topology = Topology{Regions: 1, ZonesPerRegion: 1, RacksPerZone: 2, NodesPerRack: 1}
@@ -18,7 +18,12 @@ func FuzzRestoreState(f *testing.F) {
 	c.Repair.StreamsPerNode = 1
 	drawn := newTest(f, c)
 	replayed := newTestTrace(f, c, recorded(2, 60*env.Day, rand.New(rand.NewPCG(1, 1))))
-	for _, w := range []*World{drawn, replayed} {
+	all := everything()
+	all.Topology = Topology{Regions: 1, ZonesPerRegion: 2, RacksPerZone: 1, NodesPerRack: 1}
+	all.Data = c.Data
+	all.Horizon = 60 * days
+	worlds := []*World{drawn, replayed, newTest(f, all)}
+	for _, w := range worlds {
 		f.Add(w.AppendState(nil))
 		p := newPlayer(w)
 		policy := random(1)
@@ -33,7 +38,7 @@ func FuzzRestoreState(f *testing.F) {
 		f.Add(w.AppendState(nil))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, w := range []*World{drawn, replayed} {
+		for _, w := range worlds {
 			if err := w.RestoreState(b); err == nil && w.started {
 				if err := w.CheckInvariants(); err != nil {
 					t.Errorf("accepted, yet %v", err)

@@ -18,13 +18,28 @@ func (w *World) CheckInvariants() error {
 	if err := w.checkQueue(); err != nil {
 		return err
 	}
+	if err := w.checkFailures(); err != nil {
+		return err
+	}
 	if err := w.checkNodes(); err != nil {
 		return err
 	}
 	if err := w.checkShards(); err != nil {
 		return err
 	}
-	return w.checkRepairs()
+	if err := w.checkRepairs(); err != nil {
+		return err
+	}
+	if err := w.checkDomains(); err != nil {
+		return err
+	}
+	if err := w.checkTelemetry(); err != nil {
+		return err
+	}
+	if err := w.checkSuspicions(); err != nil {
+		return err
+	}
+	return w.checkReview()
 }
 
 // checkRanges makes sure that every index is one, so that what follows can use
@@ -40,7 +55,7 @@ func (w *World) checkRanges() error {
 			if i%w.stride == 0 {
 				limit = w.shards
 			}
-			if v := e[i]; i%w.stride == 0 && int(shardAt(v)) >= limit || i%w.stride != 0 && e[i-i%w.stride]&marked == 0 && (v < 0 || int(v) >= limit) {
+			if v := e[i]; i%w.stride == 0 && int(shardAt(v)) >= limit || i%w.stride != 0 && (v < 0 || int(v) >= limit) {
 				return fmt.Errorf("node %d: word %d of its entries is %d, want less than %d", n, i, v, limit)
 			}
 		}
@@ -65,6 +80,7 @@ func (w *World) checkRanges() error {
 		{"first shard of a list", w.lists.first, w.shards},
 		{"last shard of a list", w.lists.last, w.shards},
 		{"node's first repair", w.firstOut, len(w.flows)},
+		{"node's first implied repair", w.firstOf, len(w.flows)},
 	} {
 		for i, v := range x.indexes {
 			if v < none || int(v) >= x.n {
@@ -84,7 +100,7 @@ func (w *World) checkRanges() error {
 		for _, x := range []struct {
 			v int32
 			n int
-		}{{f.replica, len(w.records)}, {f.source, w.nodes}, {f.next, len(w.flows)}, {f.prev, len(w.flows)}, {f.nextOut, len(w.flows)}, {f.prevOut, len(w.flows)}} {
+		}{{f.shard, w.shards}, {f.record, len(w.records)}, {f.origin, w.nodes}, {f.nextOf, len(w.flows)}, {f.prevOf, len(w.flows)}, {f.source, w.nodes}, {f.next, len(w.flows)}, {f.prev, len(w.flows)}, {f.nextOut, len(w.flows)}, {f.prevOut, len(w.flows)}} {
 			if x.v < none || int(x.v) >= x.n {
 				return fmt.Errorf("repair %d: index %d, want -1 to %d", id, x.v, x.n-1)
 			}
@@ -101,12 +117,15 @@ func (w *World) checkRanges() error {
 		return fmt.Errorf("throttle level %d", w.throttle)
 	}
 	for what, l := range map[string]*chain{"lost": &w.lost, "leaving": &w.leave} {
-		seen := 0
-		for n, before := l.first, none; n != none; before, n = n, l.next[n] {
-			if n < 0 || int(n) >= w.nodes || l.prev[n] != before || seen > w.nodes {
+		seen, last := 0, none
+		for n := l.first; n != none; last, n = n, l.next[n] {
+			if n < 0 || int(n) >= w.nodes || l.prev[n] != last || seen > w.nodes {
 				return fmt.Errorf("the chain of %s nodes is broken at %d", what, n)
 			}
 			seen++
+		}
+		if last != l.last {
+			return fmt.Errorf("the chain of %s nodes ends at %d, recorded %d", what, last, l.last)
 		}
 		for n := range int32(w.nodes) {
 			if l.has(n) {
@@ -121,8 +140,7 @@ func (w *World) checkRanges() error {
 }
 
 func (w *World) checkQueue() error {
-	if w.kind >= kinds || w.subject < 0 || w.kind == NodeUnreachable && int(w.subject) >= w.nodes ||
-		w.kind == ShardsAtRisk && int(w.subject) >= classes(w.maxWant) {
+	if w.kind >= kinds || w.subject < 0 || int(w.subject) >= w.subjects(w.kind) {
 		return fmt.Errorf("question of kind %d about subject %d", w.kind, w.subject)
 	}
 	if w.now < 0 || w.now > w.horizon || !w.ended && w.q.at[w.timers.horizon] != w.horizon {
@@ -132,17 +150,32 @@ func (w *World) checkQueue() error {
 		if at < w.now {
 			return fmt.Errorf("timer %d is set to %d, before now, %d", id, at, w.now)
 		}
-		if p := w.q.pos[id]; (p < 0) != (at == env.Never) || p >= 0 && w.q.heap[p] != int32(id) {
+		if p := w.q.pos[id]; (p < 0) != (at == env.Never) || p >= 0 && w.q.heap[p].id != int32(id) {
 			return fmt.Errorf("timer %d is at place %d of the queue for time %d", id, p, at)
 		}
 	}
 	return nil
 }
 
+// subjects is how many subjects questions of kind k can be about.
+func (w *World) subjects(k Kind) int {
+	switch k {
+	case NodeUnreachable, NodeSuspect:
+		return w.nodes
+	case DomainUnreachable:
+		return len(w.faultDomains.members)
+	case ShardsAtRisk:
+		return classes(w.maxWant)
+	case ShardLoad:
+		return 0
+	}
+	return 1
+}
+
 func (w *World) checkNodes() error {
 	var unreachable, declared, racks int32
 	var space int64
-	rack, zone, zoneDeclared := make([]int32, w.racks), make([]int32, w.zones), make([]int32, w.zones)
+	zoneDeclared := make([]int32, w.zones)
 	var silent, dead, bad int32
 	for n := range int32(w.nodes) {
 		f := w.nodeFlags[n]
@@ -155,7 +188,7 @@ func (w *World) checkNodes() error {
 			health |= healthBad
 		}
 		if !w.up(n) || f&nodeDeclared != 0 {
-			health |= healthSilent
+			health |= healthQuiet
 			silent++
 		}
 		if f&nodeDead != 0 {
@@ -176,12 +209,10 @@ func (w *World) checkNodes() error {
 		}
 		if f&nodeUnreachable != 0 {
 			unreachable++
-			rack[w.rackOf(n)]++
-			zone[w.zoneOf(n)]++
 			if f&nodeDeclared != 0 {
 				declared++
 				zoneDeclared[w.zoneOf(n)]++
-			} else if asked := w.kind == NodeUnreachable && w.subject == n; !asked && !w.q.pending(w.timers.askNode+n) {
+			} else if asked := w.kind == NodeUnreachable && w.subject == n; !asked && !w.q.pending(w.timers.askNode+n) && w.faultDomains.openOf(n) == none {
 				return fmt.Errorf("node %d is unreachable and will not be asked about", n)
 			}
 		} else {
@@ -195,30 +226,24 @@ func (w *World) checkNodes() error {
 			return fmt.Errorf("node %d is dead: %v, to be replaced: %v, to return: %v", n, dead,
 				w.q.pending(w.timers.replace+n), w.q.pending(w.timers.returns+n))
 		}
-		if !w.up(n) && f&nodeUnreachable == 0 && !w.q.pending(w.timers.monitor+n) {
-			return fmt.Errorf("node %d is down and will not be noticed", n)
+		if !w.heard(n) && f&nodeUnreachable == 0 && !w.q.pending(w.timers.monitor+n) {
+			return fmt.Errorf("node %d is not heard and will not be noticed", n)
 		}
-		if w.up(n) && f&nodeUnreachable != 0 && !w.q.pending(w.timers.monitor+n) {
-			return fmt.Errorf("node %d is up and will not be noticed", n)
+		if w.heard(n) && f&nodeUnreachable != 0 && !w.q.pending(w.timers.monitor+n) {
+			return fmt.Errorf("node %d is heard and will not be noticed", n)
 		}
 	}
-	if silent != w.silent || dead != w.dead || bad != w.badNodes {
-		return fmt.Errorf("%d nodes silent, %d dead and %d bad, counted %d, %d and %d", silent, dead, bad, w.silent, w.dead, w.badNodes)
+	if silent != w.quietNodes || dead != w.deadNodes || bad != w.badNodes {
+		return fmt.Errorf("%d nodes silent, %d dead and %d bad, counted %d, %d and %d", silent, dead, bad, w.quietNodes, w.deadNodes, w.badNodes)
 	}
-	for i := range rack {
-		if rack[i] != w.rackUnreachable[i] {
-			return fmt.Errorf("rack %d: %d nodes unreachable, counted %d", i, rack[i], w.rackUnreachable[i])
-		}
-		if int(rack[i]) == w.nodesPerRack {
+	for i := range w.racks {
+		if int(w.faultDomains.unreachable[i]) == w.nodesPerRack {
 			racks++
 		}
-		if w.rackDown[i] != w.q.pending(w.timers.rackEnd+int32(i)) {
-			return fmt.Errorf("rack %d is down: %v, its end is set: %v", i, w.rackDown[i], !w.rackDown[i])
-		}
 	}
-	for z := range zone {
-		if zone[z] != w.zoneUnreachable[z] || zoneDeclared[z] != w.zoneDeclared[z] {
-			return fmt.Errorf("zone %d: %d nodes unreachable and %d declared, counted %d and %d", z, zone[z], zoneDeclared[z], w.zoneUnreachable[z], w.zoneDeclared[z])
+	for z := range zoneDeclared {
+		if zoneDeclared[z] != w.zoneDeclared[z] {
+			return fmt.Errorf("zone %d: %d nodes declared, counted %d", z, zoneDeclared[z], w.zoneDeclared[z])
 		}
 	}
 	if unreachable != w.unreachable || declared != w.declared || racks != w.racksUnreachable || space != w.reachableSpace {
@@ -236,13 +261,15 @@ func (w *World) checkEntries(n int32) error {
 	for i := 0; i < len(e); i += w.stride {
 		s := shardAt(e[i])
 		var rep replica
-		others := map[int32]bool{}
+		var others [maxFactor + spare]int32
+		left := 0
 		for _, r := range w.copiesOf(s) {
 			switch {
 			case r != 0 && r.state() != replicaRebuilding && r.node() == n:
 				rep = r
 			case r.state() == replicaLive:
-				others[r.node()] = true
+				others[left] = r.node()
+				left++
 			}
 		}
 		if rep == 0 || int(rep.pos()) != i/w.stride {
@@ -259,23 +286,22 @@ func (w *World) checkEntries(n int32) error {
 			continue
 		}
 		tally[w.kindOf(e[i+1:i+w.stride])]++
-		begun := false // an implied repair of it has begun
-		for _, r := range w.copiesOf(s) {
-			if r.state() == replicaLive && w.leaving(r.node()) && r.pos() < w.cursor[r.node()] {
-				begun = true
-			}
-		}
-		if w.info[s].flags&shardPlain == 0 && !begun || rep.state() != replicaLive {
+		if w.info[s].flags&shardPlain == 0 || rep.state() != replicaLive {
 			return fmt.Errorf("node %d: the entry of shard %d, flags %b, state %d, is not marked", n, s, w.info[s].flags, rep.state())
 		}
 		for _, m := range e[i+1 : i+w.stride] {
-			if m != int32(w.nodes) && !others[m] {
+			if m == int32(w.nodes) {
+				continue
+			}
+			i := slices.Index(others[:left], m)
+			if i < 0 {
 				return fmt.Errorf("node %d: the entry of shard %d names node %d", n, s, m)
 			}
-			delete(others, m)
+			left--
+			others[i] = others[left]
 		}
-		if len(others) > 0 {
-			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others)
+		if left > 0 {
+			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others[:left])
 		}
 	}
 	if !slices.Equal(tally[:], w.unmarkedOf(n)) {
@@ -300,16 +326,18 @@ func (w *World) checkShards() error {
 		readable, intact, believed := w.readableOf(s), w.intactOf(s), w.believedOf(s)
 		var active uint8
 		live, bad := 0, none
-		seen := map[int32]bool{}
+		var seen [maxFactor + spare]int32
+		records := 0
 		several := false
 		for _, r := range w.copiesOf(s) {
 			if r == 0 {
 				continue
 			}
-			if seen[r.node()] {
+			if slices.Contains(seen[:records], r.node()) {
 				return fmt.Errorf("shard %d has two records on node %d", s, r.node())
 			}
-			seen[r.node()] = true
+			seen[records] = r.node()
+			records++
 			switch r.state() {
 			case replicaRebuilding:
 				active++
@@ -331,7 +359,7 @@ func (w *World) checkShards() error {
 			length[in]++
 		}
 		lost := x.flags&shardLost != 0
-		if lost != (intact == 0 && len(seen) > 0) && !(intact == 0 && len(seen) == 0) {
+		if lost != (intact == 0 && records > 0) && !(intact == 0 && records == 0) {
 			return fmt.Errorf("shard %d: %d intact copies, lost: %v", s, intact, lost)
 		}
 		if readable < want {
@@ -380,6 +408,11 @@ func (w *World) checkShards() error {
 			return fmt.Errorf("shard %d is in class %d, want %d", s, in, k)
 		}
 	}
+	for i := range w.flows {
+		if w.flows[i].origin != none {
+			copies++
+		}
+	}
 	l := &w.ledger
 	if copies != l.copies || unavailable != l.unavailable || charged != l.chargedUnavailable || short != l.short {
 		return fmt.Errorf("copies %d, unavailable %d, charged %d, short %d; counted %d, %d, %d, %d",
@@ -399,13 +432,15 @@ func (w *World) checkShards() error {
 	}
 	for k := range length {
 		n := int32(0)
+		last := none
 		for s, before := w.lists.first[k], none; s != none; before, s = s, w.lists.links[s].next {
+			last = s
 			if n++; n > length[k] || w.lists.links[s].prev != before || int(w.lists.links[s].in) != k {
 				return fmt.Errorf("list %d is broken at shard %d", k, s)
 			}
 		}
-		if n != length[k] || n != w.lists.length[k] {
-			return fmt.Errorf("list %d has %d shards, linked %d, counted %d", k, length[k], n, w.lists.length[k])
+		if n != length[k] || n != w.lists.length[k] || last != w.lists.last[k] {
+			return fmt.Errorf("list %d has %d shards, linked %d, counted %d, and ends in %d, want %d", k, length[k], n, w.lists.length[k], w.lists.last[k], last)
 		}
 		if k >= classes(w.maxWant) {
 			if n > 0 && !w.q.pending(w.timers.retry) && !w.admitSoon && w.ledger.slow+w.ledger.fast == 0 {
@@ -429,21 +464,30 @@ func (w *World) checkRepairs() error {
 	var slow, fast int32
 	weights, inFlight := make([]int32, w.zones), make([]int, w.zones)
 	in, out := make([]uint8, w.nodes), make([]uint8, w.nodes)
+	implied, of := make([]uint8, w.shards), make([]int, w.nodes)
 	for id, f := range w.flows {
-		if f.replica == none {
+		if f.shard == none {
 			continue
 		}
 		dst, src := int32(id)/w.streams, f.source
-		r := w.records[f.replica]
-		if r.state() != replicaRebuilding || r.node() != dst || r.pos() != int32(id)%w.streams || !w.up(dst) || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
-			return fmt.Errorf("repair %d from node %d to %d fills record %d of state %d", id, src, dst, f.replica, r.state())
+		if w.health[dst]&^healthBarred != healthHealthy || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
+			return fmt.Errorf("repair %d is from node %d to %d", id, src, dst)
 		}
-		if !(f.start >= 0 && f.start <= f.end && f.end <= math.MaxFloat64) {
-			return fmt.Errorf("repair %d runs from %g to %g", id, f.start, f.end)
+		if f.origin == none {
+			if f.record == none || f.record/int32(w.width) != f.shard || w.records[f.record] != newReplica(dst, int32(id)%w.streams, replicaRebuilding) {
+				return fmt.Errorf("repair %d of shard %d fills record %d", id, f.shard, f.record)
+			}
+		} else if implied[f.shard]++; f.record != none || implied[f.shard] > 1 || w.info[f.shard].flags&shardPlain == 0 {
+			return fmt.Errorf("repair %d of shard %d, flags %b, fills record %d, implied by node %d", id, f.shard, w.info[f.shard].flags, f.record, f.origin)
+		} else {
+			of[f.origin]++
+		}
+		zone := w.zoneOf(dst)
+		if end := f.start + w.shardBytes/float64(w.weight(f.fast)); !(f.start >= 0 && f.start <= w.clocks[zone].v && f.end == end) {
+			return fmt.Errorf("repair %d runs from %g to %g, want to %g, and it is %g", id, f.start, f.end, end, w.clocks[zone].v)
 		}
 		in[dst]++
 		out[src]++
-		zone := w.zoneOf(dst)
 		weights[zone] += w.weight(f.fast)
 		inFlight[zone]++
 		if f.fast {
@@ -453,6 +497,21 @@ func (w *World) checkRepairs() error {
 		}
 	}
 	for n := range int32(w.nodes) {
+		for f, before := w.firstOf[n], none; f != none; before, f = f, w.flows[f].nextOf {
+			if of[n]--; of[n] < 0 || w.flows[f].origin != n || w.flows[f].prevOf != before {
+				return fmt.Errorf("node %d: the list of repairs that it implies is broken at %d", n, f)
+			}
+		}
+		if of[n] != 0 {
+			return fmt.Errorf("node %d: %d implied repairs more than in its list", n, of[n])
+		}
+		// Entries that are dealt with are in flight or of explicit shards.
+		for i := range int(w.cursor[n]) {
+			s := w.entriesOf(n)[i*w.stride]
+			if s&marked == 0 && implied[s] == 0 && w.impliesOrder(n, w.kindOf(w.entriesOf(n)[i*w.stride+1:(i+1)*w.stride])) {
+				return fmt.Errorf("node %d: shard %d is passed over", n, s)
+			}
+		}
 		found := uint8(0)
 		for f, before := w.firstOut[n], none; f != none; before, f = f, w.flows[f].nextOut {
 			if found++; found > out[n] || w.flows[f].source != n || w.flows[f].prevOut != before {

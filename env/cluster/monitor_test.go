@@ -13,12 +13,14 @@ import (
 // applied to each node's heartbeats, one by one: a node is lost when the last
 // beat is the timeout ago, and found at the next beat. The monitor is slow and
 // outages frequent, so that nodes are back for less than a heartbeat, and
-// return just before or after the timeout.
+// return just before or after the timeout; zones are cut off from the monitor,
+// whose heartbeats are then lost.
 func TestMonitorTwin(t *testing.T) {
 	c := small()
 	c.Monitor.Heartbeat, c.Monitor.Timeout = 10*time.Minute, 30*time.Minute
 	c.Failures.Transient = Outages{MTTF: time.Hour, Median: 8 * time.Minute, Sigma: 1.2}
-	c.Failures.PermanentMTTF, c.Failures.Rack.LossProbability, c.Failures.Burst.LossProbability = 0, 0, 0
+	c.Failures.Permanent.MTTF, c.Failures.Rack.LossProbability, c.Failures.Burst.LossProbability = 0, 0, 0
+	c.Failures.Partition.MTTF, c.Failures.Partition.Median = 5*time.Hour, 20*time.Minute
 	c.Horizon = 10 * days
 	w := newTest(t, c)
 	type change struct {
@@ -27,13 +29,13 @@ func TestMonitorTwin(t *testing.T) {
 	}
 	missed, total := 0, 0
 	for s := range seed.Seed(3) {
-		truth := make([][]change, w.nodes)     // of up
+		truth := make([][]change, w.nodes)     // of being heard
 		noticed := make([][]env.Time, w.nodes) // lost and found in turn
 		p := newPlayer(w)
 		up := make([]bool, w.nodes)
 		look := func() {
 			for n := range int32(w.nodes) {
-				if now := w.up(n); now != up[n] {
+				if now := w.heard(n); now != up[n] {
 					truth[n] = append(truth[n], change{w.now, now})
 					up[n] = now
 				}

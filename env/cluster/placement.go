@@ -73,56 +73,53 @@ func (w *World) emptiest(s int32, zone int, bits uint64) int32 {
 }
 
 // holders are the nodes of one shard: first those of the copies that count, then
-// those of copies in the making, then those of other records.
+// those of copies in the making. Other copies are on nodes that receive none.
 type holders struct {
-	node                     [maxFactor + spare]int32
-	counted, placed, records int
+	node            [maxFactor + spare]int32
+	counted, placed int
 }
 
 func (w *World) gather(s int32, h *holders) {
-	h.counted, h.placed, h.records = 0, 0, 0
+	h.counted = 0
+	rebuilding := false
 	copies := w.copiesOf(s)
 	for _, r := range copies {
 		if w.counts(r) {
 			h.node[h.counted] = r.node()
 			h.counted++
 		}
+		rebuilding = rebuilding || r.state() == replicaRebuilding
 	}
 	h.placed = h.counted
+	if !rebuilding {
+		return
+	}
 	for _, r := range copies {
 		if r.state() == replicaRebuilding {
 			h.node[h.placed] = r.node()
 			h.placed++
 		}
 	}
-	h.records = h.placed
-	for _, r := range copies {
-		if r != 0 && r.state() != replicaRebuilding && !w.counts(r) {
-			h.node[h.records] = r.node()
-			h.records++
-		}
-	}
 }
 
 // eligible reports whether node n may receive a copy of the shard that h holds:
 // it answers, is not to be emptied, has space, and no copy that counts is in its
-// rack, unless copies are placed at random, nor any record of the shard on itself.
+// rack, or on itself where copies are placed at random.
 func (w *World) eligible(h *holders, n int32) bool {
 	if w.health[n] != healthHealthy || int(w.held[n])+int(w.inUsed[n]) >= w.capacity {
 		return false
 	}
-	others := h.node[:h.records]
-	if w.apart {
-		rack := w.rackTable[n]
+	if !w.apart {
 		for _, m := range h.node[:h.placed] {
-			if w.rackTable[m] == rack {
+			if m == n {
 				return false
 			}
 		}
-		others = h.node[h.placed:h.records]
+		return true
 	}
-	for _, m := range others {
-		if m == n {
+	rack := w.rackTable[n]
+	for _, m := range h.node[:h.placed] {
+		if w.rackTable[m] == rack {
 			return false
 		}
 	}
@@ -142,24 +139,15 @@ func (w *World) place(s int32, have *holders) (src, dst int32) {
 		return none, none
 	}
 	weight := w.weight(w.info[s].flags&shardFast != 0)
-	turn, rank := 0, -1
+	d := w.draws(s)
+	dst = w.confined(have, d, weight)
 	// A zone or region to be relative to: that of the first live copy.
-	origin := w.zoneOf(have.node[0])
-	var zone int
-	var d seed.Seed
-	if dst = none; w.layout.Confined() {
-		d = w.draws(s)
-		dst = w.confined(have, d, weight)
+	origin := int(w.zoneTable[have.node[0]])
+	turn, zone, rank := 0, 0, -1
+	if w.zones > 1 {
+		turn = int(uint64(uint32(d)) * uint64(w.zones) >> 32)
 	}
 	for try := uint64(1); try <= zoneTries && dst == none; try++ {
-		if try == 1 && d == 0 {
-			// Nothing is drawn where the first zone is full whatever is drawn.
-			if zone, rank = w.nextZone(s, have, origin, turn, rank); !w.takes(&w.clocks[zone], weight) {
-				return none, full
-			}
-			d, rank = w.draws(s), -1
-			turn = seed.Below(d.At(0, 0), w.zones)
-		}
 		if zone, rank = w.nextZone(s, have, origin, turn, rank); zone < 0 {
 			break
 		}
@@ -188,7 +176,7 @@ func (w *World) place(s int32, have *holders) (src, dst int32) {
 	// The nearest source that has a stream.
 	src, nearest := none, 3
 	for _, n := range have.node[:have.counted] {
-		if far := w.distance(n, dst); far < nearest && w.health[n]&healthSilent == 0 && int32(w.outUsed[n]) < w.streams {
+		if far := w.distance(n, dst); far < nearest && w.health[n]&healthQuiet == 0 && int32(w.outUsed[n]) < w.streams && w.reaches(w.zoneOf(n), w.zoneOf(dst)) {
 			src, nearest = n, far
 		}
 	}
@@ -230,6 +218,12 @@ func (w *World) confined(have *holders, d seed.Seed, weight int32) int32 {
 // the number of copies that they have, then by whether they take a repair now,
 // then from zone turn on.
 func (w *World) nextZone(s int32, have *holders, origin, turn, after int) (zone, rank int) {
+	if w.zones == 1 {
+		if after >= 0 {
+			return -1, after
+		}
+		return 0, 0
+	}
 	zone, rank = -1, math.MaxInt
 	locality := w.info[s].locality
 	z := turn
@@ -246,8 +240,11 @@ func (w *World) nextZone(s int32, have *holders, origin, turn, after int) (zone,
 		if !w.takes(&w.clocks[z], 1) {
 			x++
 		}
+		best := x == 0
 		if x = x*w.zones + i; x > after && x < rank {
-			zone, rank = z, x
+			if zone, rank = z, x; best {
+				break // those that follow rank behind it
+			}
 		}
 		if z++; z == w.zones {
 			z = 0
@@ -310,8 +307,11 @@ func (w *World) drop(r int32) {
 	rep := w.records[r]
 	n := rep.node()
 	live, counted := rep.state() == replicaLive, w.counts(rep)
+	if live {
+		w.mark(s) // the entries of the others name this one
+	}
 	w.unlink(r)
-	if live && w.health[n]&healthSilent == 0 {
+	if live && w.health[n]&healthQuiet == 0 {
 		readable := w.readableOf(s)
 		w.account(s, readable+1, readable)
 	}

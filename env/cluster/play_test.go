@@ -25,11 +25,14 @@ func small() Config {
 	c.Data.NodeGB = 4000
 	c.Failures.Transient.MTTF = 40 * time.Hour
 	c.Failures.Maintenance.MTTF = 100 * time.Hour
-	c.Failures.PermanentMTTF = 60 * time.Hour
+	c.Failures.Permanent.MTTF = 60 * time.Hour
 	c.Failures.Rack.MTTF = 200 * time.Hour
 	c.Failures.Rack.LossProbability = 0.2
 	c.Failures.Burst.MTTF = 100 * time.Hour
 	c.Failures.Burst.LossProbability = 0.1
+	c.Predictor = Predictor{Preset: "custom", Recall: 0.7, Precision: 0.6, Lead: 5 * time.Hour, LeadSigma: 1, DriftAt: 4 * days, DriftRecall: 0.4, DriftPrecision: 0.3}
+	c.Detector.Recall, c.Detector.FalsePerYear = 0.8, 50
+	c.Suspicion.TTL = 6 * time.Hour
 	c.Horizon = 20 * days
 	return c
 }
@@ -43,16 +46,17 @@ func still() Config {
 	c.Failures.Maintenance.MTTF = 0
 	c.Failures.Rack.MTTF = 0
 	c.Failures.Burst.MTTF = 0
-	c.Failures.PermanentMTTF = 0
+	c.Failures.Permanent.MTTF = 0
 	c.Limits.ZoneDeclaredShare = 1
+	c.Domains.Share, c.Reviews.Every = 0, 0
 	return c
 }
 
 // rackBursts is RackBursts-v0; TestScenario holds it to configs/scenarios.
 func rackBursts() Config {
 	c := DefaultConfig()
-	c.Failures.Burst = Bursts{Outages: Outages{MTTF: 337 * time.Hour, Median: 15 * time.Minute, Sigma: 1}, MeanNodes: 4, LossProbability: 0.01}
-	c.Failures.PermanentMTTF = 9125 * time.Hour
+	c.Failures.Burst.MTTF = 337 * time.Hour
+	c.Failures.Permanent.MTTF = 9125 * time.Hour
 	return c
 }
 
@@ -71,6 +75,9 @@ func randomConfig(rng *rand.Rand) Config {
 		c.Data.ReplicationFactor = min(c.Topology.Racks(), maxFactor)
 	}
 	c.Data.Quorum = 1 + rng.IntN(c.Data.ReplicationFactor)
+	if rng.IntN(2) == 0 {
+		c.Data.MaxFactor = min(c.Data.ReplicationFactor+1, maxFactor)
+	}
 	c.Data.ShardsPerNode = 1 + rng.IntN(4)
 	copies := math.Ceil(float64(c.Data.ShardsPerNode*c.Data.ReplicationFactor) / 0.9)
 	c.Data.NodeGB = c.Data.ShardGB * (copies + float64(rng.IntN(20)))
@@ -86,6 +93,16 @@ func randomConfig(rng *rand.Rand) Config {
 	c.Failures.Transient.MTTF = time.Duration(2+rng.IntN(60)) * time.Hour
 	c.Limits = Limits{ZoneDeclaredShare: rng.Float64(), FreeSpace: 0.2 * rng.Float64()}
 	c.Horizon = time.Duration(1+rng.IntN(10)) * days
+	c.Domains.Share = []float64{0, 0.01, 0.5, 1}[rng.IntN(4)]
+	c.Reviews.Every = []time.Duration{0, 30 * time.Minute, time.Hour}[rng.IntN(3)]
+	if rng.IntN(3) == 0 {
+		c.Predictor = Predictor{Preset: presets[rng.IntN(len(presets))].name}
+	}
+	c.Suspicion = Suspicion{
+		TTL:         []time.Duration{time.Minute, time.Hour, 7 * days}[rng.IntN(3)],
+		Flaps:       []float64{0, 1, 3}[rng.IntN(3)],
+		ReplaceTime: []time.Duration{time.Minute, 6 * time.Hour}[rng.IntN(2)],
+	}
 	return c
 }
 
@@ -145,7 +162,7 @@ func scripted(t testing.TB, c Config, outages map[int][]trace.Outage) *player {
 	// with it. Look for a seed that leaves the nodes where they are.
 	for k := seed.Seed(0); ; k++ {
 		p.reset(k)
-		if p.w.scriptOffset == 0 {
+		if p.w.replays[transient].offset == 0 {
 			return p
 		}
 	}
@@ -199,7 +216,7 @@ func (p *player) step(a Action) env.Outcome {
 func (p *player) run() {
 	w := p.w
 	for stop := false; !stop; {
-		id, at := w.q.heap[0], w.q.at[w.q.heap[0]]
+		id, at := w.q.next()
 		if at != w.now {
 			w.accrue(at)
 			w.now = at
@@ -279,7 +296,7 @@ func (p *player) raw(feature int) float64 { return float64(features[feature].Raw
 // struck returns the slot of the process that timer id belongs to, or −1.
 func (w *World) struck(p process, id int32) int {
 	first := w.timers.process[p]
-	if id < first || int(id-first) >= p.slots(w) {
+	if id < first || int(id-first) >= w.slots(p) {
 		return -1
 	}
 	return int(id - first)

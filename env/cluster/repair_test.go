@@ -397,7 +397,7 @@ func TestRackOutage(t *testing.T) {
 		// The rack is down from the first event after 1.5 h, for 2.5 h.
 		if !cut && w.now > 90*env.Minute {
 			cut = true
-			w.strikeRack(0, 4*env.Hour-w.now, seed.Seed(1))
+			w.strikeDomain(rackOutage, 0, 4*env.Hour-w.now, 0, seed.Seed(1))
 		}
 	}
 	p.after = func(int32) {
@@ -439,9 +439,9 @@ func TestProlonged(t *testing.T) {
 		if got, curable := w.q.at[w.timers.returns+4], w.nodeFlags[4]&nodeCurable != 0; got != x.want || curable != x.curable {
 			t.Errorf("%+v: until %d, curable %v", x, got, curable)
 		}
-		w.strikeRack(4, x.first, seed.Seed(1))
-		w.strikeRack(4, x.second, seed.Seed(2))
-		if got := w.q.at[w.timers.rackEnd+4]; got != x.want {
+		w.strikeDomain(rackOutage, 4, x.first, 0, seed.Seed(1))
+		w.strikeDomain(rackOutage, 4, x.second, 0, seed.Seed(2))
+		if got := w.q.at[w.domainEnd(rackOutage, 4)]; got != x.want {
 			t.Errorf("%+v: the rack is down until %d", x, got)
 		}
 	}

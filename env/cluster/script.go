@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mend/env"
@@ -10,113 +11,175 @@ import (
 	"mend/env/trace"
 )
 
-// script replays the outages of recorded systems in place of the transient and
-// maintenance processes. An episode replays one system from one instant on:
-// slot i stands for the system's node (offset + i) modulo its size, so that
-// neighbours in the record, which fail together, are neighbours in the racks.
-type script struct {
+// replayable are the processes that a record can take the place of, by the
+// name of what it records. Records of nodes take the place of the maintenance
+// and lemon processes too. A recorded loss of a domain is one of all its nodes.
+var replayable = map[string]process{
+	"node": transient, "permanent": permanent, "slow": slowOnset, "spot": preemption, "partition": partition,
+	"rack": rackOutage, "pdu": pduOutage, "zone": zoneOutage, "region": regionOutage, "provider": providerOutage,
+}
+
+// replay replays the outages of recorded systems in place of a process. An
+// episode replays one system from one instant on: slot i stands for the
+// system's subject (offset + i) modulo their number, so that neighbours in the
+// record, which fail together, are neighbours in the racks. Where there are
+// more slots than subjects, each further round of them is replayed from an
+// instant of its own.
+type replay struct {
 	digest  string // of the file
 	systems []*trace.System
+
+	// Of the episode, by the world's scriptSeed.
+	system   int
+	from     env.Time
+	offset   int
+	recorded [][]trace.Outage // by slot
 }
 
-// identity is what of the script defines the world.
-func (sc *script) identity() string {
-	if sc == nil {
-		return ""
-	}
-	names := make([]string, len(sc.systems))
-	for i, s := range sc.systems {
+// identity is what of the replay defines the world.
+func (r *replay) identity() string {
+	names := make([]string, len(r.systems))
+	for i, s := range r.systems {
 		names[i] = s.Name
 	}
-	return sc.digest + ":" + strings.Join(names, ",")
+	return r.digest + ":" + strings.Join(names, ",")
 }
 
-// NewTrace returns a world whose node outages are those of tr. It uses the
-// systems that have at least as many nodes as cfg and were observed for longer
-// than an episode; the others it names in skipped, with the reason.
+// NewTrace returns a world whose node outages are those of tr: NewReplay of
+// {"node": tr}. It names the systems of tr that it cannot use in skipped, with
+// the reason.
 func NewTrace(id string, cfg Config, tr *trace.Trace) (w *World, skipped []string, err error) {
+	return NewReplay(id, cfg, map[string]*trace.Trace{"node": tr})
+}
+
+// NewReplay returns a world in which recorded failures take the place of drawn
+// ones, by what fails: node, permanent, slow, spot, partition (of pairs of
+// zones), rack, pdu, zone, region or provider. Of each trace it uses the
+// systems that were observed for longer than an episode and, for nodes, have at
+// least as many as cfg; the others it names in skipped, with the reason.
+func NewReplay(id string, cfg Config, traces map[string]*trace.Trace) (w *World, skipped []string, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, nil, err
 	}
-	sc := &script{digest: tr.Digest}
+	var replays [processes]*replay
+	var names []string
+	for name := range traces {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		p, ok := replayable[name]
+		if !ok {
+			var known []string
+			for k := range replayable {
+				known = append(known, k)
+			}
+			slices.Sort(known)
+			return nil, skipped, fmt.Errorf("cluster: failures of a %q cannot be replayed, want one of %s", name, strings.Join(known, ", "))
+		}
+		if zones := cfg.Topology.Zones(); p == partition && zones > maxPartitionZones {
+			return nil, skipped, fmt.Errorf("cluster: %d zones, want at most %d with partitions", zones, maxPartitionZones)
+		}
+		r, unused, err := newReplay(cfg, traces[name], p == transient)
+		skipped = append(skipped, unused...)
+		if err != nil {
+			return nil, skipped, err
+		}
+		replays[p] = r
+	}
+	w, err = newWorld(id, cfg, replays)
+	return w, skipped, err
+}
+
+// newReplay gathers the usable systems of tr, with one node or more for each of
+// the cluster's where all is set.
+func newReplay(cfg Config, tr *trace.Trace, all bool) (r *replay, skipped []string, err error) {
+	r = &replay{digest: tr.Digest}
 	nodes, horizon := cfg.Topology.Nodes(), simulated(cfg.Horizon)
 	for i := range tr.Systems {
 		s := &tr.Systems[i]
 		switch {
-		case s.NodeCount < nodes:
+		case all && s.NodeCount < nodes:
 			skipped = append(skipped, fmt.Sprintf("system %s has %d nodes, want %d", s.Name, s.NodeCount, nodes))
+		case s.NodeCount == 0:
+			skipped = append(skipped, fmt.Sprintf("system %s has nothing that could fail", s.Name))
 		case s.End-s.Start <= horizon:
 			skipped = append(skipped, fmt.Sprintf("system %s was observed for %.0f d, want more than %.0f", s.Name, (s.End-s.Start).Hours()/24, horizon.Hours()/24))
 		default:
-			sc.systems = append(sc.systems, s)
+			r.systems = append(r.systems, s)
 		}
 	}
-	if len(sc.systems) == 0 {
+	if len(r.systems) == 0 {
 		reason := "it has no systems"
 		if len(skipped) > 0 {
 			reason = strings.Join(skipped, "; ")
 		}
 		return nil, skipped, errors.New("cluster: nothing in " + tr.Name + " can be replayed: " + reason)
 	}
-	w, err = newWorld(id, cfg, sc)
-	return w, skipped, err
+	return r, skipped, nil
 }
 
-// Systems names the recorded systems that the world replays, none where its
-// failures are drawn.
+// Systems names the recorded systems whose node outages the world replays, none
+// where these are drawn.
 func (w *World) Systems() []string {
-	if w.script == nil {
+	r := w.replays[transient]
+	if r == nil {
 		return nil
 	}
-	names := make([]string, len(w.script.systems))
-	for i, s := range w.script.systems {
+	names := make([]string, len(r.systems))
+	for i, s := range r.systems {
 		names[i] = s.Name
 	}
 	return names
 }
 
-// chooseScript draws which system the episode replays, from when on, and with
-// which of its nodes in slot 0.
-func (w *World) chooseScript() {
-	sc, d := w.script, w.scriptSeed
-	w.scriptSystem = int32(seed.Below(d.At(0, 0), len(sc.systems)))
-	s := sc.systems[w.scriptSystem]
-	w.scriptFrom = s.Start + env.Time(seed.Uniform(d.At(1, 0))*float64(s.End-s.Start-w.horizon))
-	w.scriptOffset = int32(seed.Below(d.At(2, 0), s.NodeCount))
-	w.findScript()
-}
-
-// restoreScript finds the episode's part again where chooseScript's draws were
-// restored.
-func (w *World) restoreScript() error {
-	if w.script == nil {
-		return nil
-	}
-	if w.scriptSystem < 0 || int(w.scriptSystem) >= len(w.script.systems) {
-		return fmt.Errorf("recorded system %d of %d", w.scriptSystem, len(w.script.systems))
-	}
-	s := w.script.systems[w.scriptSystem]
-	if w.scriptFrom < s.Start || w.scriptFrom > s.End-w.horizon || w.scriptOffset < 0 || int(w.scriptOffset) >= s.NodeCount {
-		return fmt.Errorf("recorded system %s from %d on and from its node %d", s.Name, w.scriptFrom, w.scriptOffset)
-	}
-	w.findScript()
-	return nil
-}
-
-// findScript cuts the episode's part out of the record of every slot.
-func (w *World) findScript() {
-	s := w.script.systems[w.scriptSystem]
-	for slot := range w.recorded {
-		node := (int(w.scriptOffset) + slot) % s.NodeCount
-		w.recorded[slot] = s.Window(w.recorded[slot][:0], node, w.scriptFrom, w.horizon)
+// chooseScripts draws, for each replayed process, which system the episode
+// replays, from when on, and with which of its subjects in slot 0; and cuts the
+// episode's part out of the record of every slot.
+func (w *World) chooseScripts() {
+	for p, r := range w.replays {
+		if r == nil {
+			continue
+		}
+		d := w.scriptSeed
+		if process(p) != transient {
+			d = d.Child(process(p).String(), 0)
+		}
+		r.system = seed.Below(d.At(0, 0), len(r.systems))
+		s := r.systems[r.system]
+		from := func(round int) env.Time {
+			return s.Start + env.Time(seed.Uniform(d.At(1, uint64(round)))*float64(s.End-s.Start-w.horizon))
+		}
+		r.from = from(0)
+		r.offset = seed.Below(d.At(2, 0), s.NodeCount)
+		for slot := range r.recorded {
+			at := r.from
+			if round := slot / s.NodeCount; round > 0 {
+				at = from(round)
+			}
+			r.recorded[slot] = s.Window(r.recorded[slot][:0], (r.offset+slot)%s.NodeCount, at, w.horizon)
+		}
 	}
 }
 
-// scriptedOutage is outage k of the slot, one that starts at env.Never where
-// there is none.
-func (w *World) scriptedOutage(slot int, k uint32) trace.Outage {
-	if int(k) >= len(w.recorded[slot]) {
+// recordedOutage is outage k of a slot of a replayed process, one that starts
+// at env.Never where there is none.
+func (w *World) recordedOutage(p process, slot, k uint32) trace.Outage {
+	recorded := w.replays[p].recorded[slot]
+	if int(k) >= len(recorded) {
 		return trace.Outage{Start: env.Never, End: env.Never}
 	}
-	return w.recorded[slot][k]
+	return recorded[k]
+}
+
+// recordedLoss is when the record of node n, where nodes are replayed, next has
+// its data destroyed.
+func (w *World) recordedLoss(n int32) env.Time {
+	recorded := w.replays[transient].recorded[n]
+	for k := int(w.ordinal[transient][n]); k < len(recorded); k++ {
+		if recorded[k].Lost {
+			return recorded[k].Start
+		}
+	}
+	return env.Never
 }

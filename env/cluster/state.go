@@ -18,15 +18,13 @@ func (w *World) RestoreState(b []byte) error {
 		return fmt.Errorf("cluster: %s: %w", w.spec.ID, err)
 	}
 	if w.started {
-		err := w.restoreScript()
-		if err == nil {
-			err = w.CheckInvariants()
-		}
-		if err != nil {
+		w.chooseScripts()
+		if err := w.CheckInvariants(); err != nil {
 			w.started = false
 			w.empty()
 			return fmt.Errorf("cluster: %s: damaged state: %w", w.spec.ID, err)
 		}
+		w.setSlots()
 	}
 	return nil
 }
@@ -42,15 +40,14 @@ func (w *World) fields(c *state.Codec) {
 	state.Fixed(c, w.seeds[:])
 	state.Value(c, &w.beatSeed)
 	state.Value(c, &w.placementSeed)
+	state.Value(c, &w.machineSeed)
 	state.Value(c, &w.scriptSeed)
-	state.Value(c, &w.scriptSystem)
-	state.Value(c, &w.scriptFrom)
-	state.Value(c, &w.scriptOffset)
 	w.q.fields(c)
 	w.ledger.fields(c)
 	state.Fixed(c, w.nodeFlags)
 	state.Fixed(c, w.lastBeat)
 	state.Fixed(c, w.upSince)
+	state.Fixed(c, w.planned)
 	state.Fixed(c, w.asked)
 	state.Fixed(c, w.flaps)
 	state.Fixed(c, w.flapsAt)
@@ -59,19 +56,32 @@ func (w *World) fields(c *state.Codec) {
 	for p := range w.ordinal {
 		state.Fixed(c, w.ordinal[p])
 	}
-	state.Fixed(c, w.rackDown)
-	state.Fixed(c, w.rackUnreachable)
-	state.Fixed(c, w.zoneUnreachable)
+	state.Fixed(c, w.cuts)
+	state.Fixed(c, w.incarnation)
+	state.Fixed(c, w.born)
+	state.Fixed(c, w.slow)
+	state.Fixed(c, w.slowDraws)
+	state.Fixed(c, w.slowLost)
+	state.Fixed(c, w.slowPhases)
+	state.Fixed(c, w.warnedFor)
+	state.Value(c, &w.upgradePhase)
+	state.Value(c, &w.upgradeDraws)
+	state.Value(c, &w.upgraded)
+	state.Value(c, &w.rolledBack)
 	state.Fixed(c, w.zoneDeclared)
 	w.store.fields(c)
 	w.lists.fields(c)
+	w.faultDomains.fields(c)
+	w.telemetry.fields(c)
+	w.suspicions.fields(c)
+	w.review.fields(c)
 	state.Fixed(c, w.classImplied)
 	w.lost.fields(c)
 	w.leave.fields(c)
 	state.Fixed(c, w.wantCount[:])
 	state.Value(c, &w.commonWant)
-	state.Value(c, &w.silent)
-	state.Value(c, &w.dead)
+	state.Value(c, &w.quietNodes)
+	state.Value(c, &w.deadNodes)
 	w.flowFields(c)
 	state.Value(c, &w.short)
 	state.Value(c, &w.oneCopy)

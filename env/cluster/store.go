@@ -26,8 +26,9 @@ import (
 //   - All others are explicit. Their records say how it is.
 //
 // An entry is marked where its shard is explicit; a pass then asks the record.
-// One exception saves time: the entries of a shard whose implied repair has begun
-// stay unmarked, because they list the lost node, at which every pass looks.
+// The repair of an implied shard is implied too while it is in flight: a flow
+// knows its shard, and the shard nothing of it. When the lost node returns, its
+// flows end, and no shard has been touched.
 
 // replica is one record of a copy: its node, its place among the node's entries,
 // or the stream that writes it, and its state. The zero value is no copy.
@@ -73,7 +74,7 @@ const marked = int32(-1 << 31)
 // Why a node is not as good as others. A pass over entries looks at these.
 const (
 	healthBad     uint8 = 1 << iota // belief: unreachable, or to be emptied
-	healthSilent                    // truth: down, or declared dead: its copies are not readable
+	healthQuiet                     // truth: down, or declared dead: its copies are not readable
 	healthDead                      // truth: lost with its data
 	healthBarred                    // belief: takes no new copies
 	healthHealthy uint8 = 0
@@ -98,15 +99,16 @@ type store struct {
 	// implied counts, by node, the plain shards with this node alone bad, by the
 	// copies that are left and whether these are in one zone or several:
 	// [nodes*impliedKinds].
-	implied   []int32
-	badNodes  int32             // nodes with that health
-	oddShards []int32           // scratch of odd
-	layout    *placement.Layout // nodes at the start
-	peers     []int32           // scratch: nodes that keep to the layout
-	apart     bool              // whether copies of a shard are never in one rack
-	wants     int               // copies at the start
-	maxWant   int
-	uniform   bool // whether all shards want the same number of copies
+	implied    []int32
+	badNodes   int32             // nodes with that health
+	oddShards  []int32           // scratch of odd
+	firstKinds []int32           // unmarked, as the layout has it
+	layout     *placement.Layout // nodes at the start
+	peers      []int32           // scratch: nodes that keep to the layout
+	apart      bool              // whether copies of a shard are never in one rack
+	wants      int               // copies at the start
+	maxWant    int
+	uniform    bool // whether all shards want the same number of copies
 }
 
 // impliedKinds is how many kinds of implied shards there are: 0 to maxFactor−1
@@ -163,7 +165,7 @@ func (w *World) on(s, n int32) int32 {
 func (w *World) readableOf(s int32) int {
 	c := 0
 	for _, r := range w.copiesOf(s) {
-		if r.state() == replicaLive && w.health[r.node()]&healthSilent == 0 {
+		if r.state() == replicaLive && w.health[r.node()]&healthQuiet == 0 {
 			c++
 		}
 	}
@@ -341,6 +343,14 @@ func (w *World) makePlain(s int32) {
 			w.markEntry(r) // superseded
 		}
 	}
+	if copies == 3 && w.stride == 3 {
+		a, b, c := live[0].node(), live[1].node(), live[2].node()
+		x, y, z := w.zoneTable[a], w.zoneTable[b], w.zoneTable[c]
+		w.writeTriple(live[0], s, b, c, y, z)
+		w.writeTriple(live[1], s, a, c, x, z)
+		w.writeTriple(live[2], s, a, b, x, y)
+		return
+	}
 	for i, r := range live[:copies] {
 		n := r.node()
 		first := (int(n)*w.capacity + int(r.pos())) * w.stride
@@ -366,6 +376,21 @@ func (w *World) makePlain(s int32) {
 	}
 }
 
+// writeTriple writes the entry of copy r of shard s, whose two others are on the
+// given nodes, in zones x and y.
+func (w *World) writeTriple(r replica, s, other, another, x, y int32) {
+	n := r.node()
+	e := w.entries[(int(n)*w.capacity+int(r.pos()))*3:][:3]
+	kinds := w.unmarkedOf(n)[4:6]
+	if e[0] < 0 {
+		w.marks[n]--
+	} else {
+		kinds[several(w.zoneTable[e[1]], w.zoneTable[e[2]])]--
+	}
+	e[0], e[1], e[2] = s, other, another
+	kinds[several(x, y)]++
+}
+
 // othersHealthy reports whether none of the other nodes of an entry has any of
 // the given health bits.
 func (w *World) othersHealthy(others []int32, bits uint8) bool {
@@ -377,19 +402,14 @@ func (w *World) othersHealthy(others []int32, bits uint8) bool {
 }
 
 // odd lists the shards of node n that are explicit, or whose other nodes have any
-// of the given health bits; and all whose entries come before the given place.
-// The rest are plain, and nothing need be known of them one by one. The list is
-// valid until the next call.
-func (w *World) odd(n int32, bits uint8, before int32) []int32 {
+// of the given health bits. The rest are plain, and nothing need be known of them
+// one by one. The list is valid until the next call.
+func (w *World) odd(n int32, bits uint8) []int32 {
 	out := w.oddShards[:0]
 	e := w.entriesOf(n)
-	for i := range int(before) {
-		out = append(out, shardAt(e[i*w.stride]))
-	}
-	e = e[int(before)*w.stride:]
 	others := w.badNodes
-	if bits == healthSilent {
-		others = w.silent
+	if bits == healthQuiet {
+		others = w.quietNodes
 	}
 	if w.health[n]&bits != 0 {
 		others--
@@ -443,6 +463,12 @@ func (w *World) explicit(s int32) {
 	case w.impliesOrder(bad, kind):
 		x.ordered, x.locality = 1, spread
 		x.flags &^= shardFast
+		for id := w.firstOf[bad]; id != none; id = w.flows[id].nextOf {
+			if w.flows[id].shard == s {
+				w.ownFlow(id)
+				break
+			}
+		}
 	}
 }
 
@@ -488,11 +514,9 @@ func (w *World) fillStore() {
 	clear(w.held)
 	clear(w.records)
 	clear(w.info)
-	clear(w.live)
 	clear(w.marks)
 	clear(w.health)
 	clear(w.implied)
-	clear(w.unmarked)
 	w.badNodes = 0
 	for s := range w.info {
 		w.info[s].want = uint8(w.wants)
@@ -507,21 +531,36 @@ func (w *World) fillStore() {
 	} else {
 		w.fillAny(factor)
 	}
+	copy(w.live, w.held)
+	copy(w.unmarked, w.firstKinds)
 	w.ledger.copies = int32(w.shards * factor)
 	w.reachableSpace -= int64(w.shards * factor)
 }
 
+// countKinds counts the entries of the layout by node and kind.
+func (w *World) countKinds() {
+	w.firstKinds = make([]int32, len(w.unmarked))
+	others := make([]int32, w.stride-1)
+	for s := range w.shards {
+		nodes := w.layout.Nodes[s*w.wants : (s+1)*w.wants]
+		for j, n := range nodes {
+			fill(others, int32(w.nodes))
+			copy(others[copy(others, nodes[:j]):], nodes[j+1:])
+			w.firstKinds[int(n)*impliedKinds+w.kindOf(others)]++
+		}
+	}
+}
+
 // fillTriples is fillAny for the usual case: three copies, never more.
 func (w *World) fillTriples() {
-	nodes, kinds := w.layout.Nodes, [2]int{4, 5}
+	nodes := w.layout.Nodes
 	for s := range w.shards {
 		w.info[s].flags = shardPlain
 		a, b, c := nodes[3*s], nodes[3*s+1], nodes[3*s+2]
-		x, y, z := w.zoneTable[a], w.zoneTable[b], w.zoneTable[c]
 		records := w.records[s*w.width:][:3]
-		records[0] = w.fillEntry(int32(s), a, b, c, kinds[several(y, z)])
-		records[1] = w.fillEntry(int32(s), b, a, c, kinds[several(x, z)])
-		records[2] = w.fillEntry(int32(s), c, a, b, kinds[several(x, y)])
+		records[0] = w.fillEntry(int32(s), a, b, c)
+		records[1] = w.fillEntry(int32(s), b, a, c)
+		records[2] = w.fillEntry(int32(s), c, a, b)
 	}
 }
 
@@ -533,13 +572,11 @@ func several(x, y int32) int {
 }
 
 // fillEntry adds the entry of shard s to node n.
-func (w *World) fillEntry(s, n, other, another int32, kind int) replica {
+func (w *World) fillEntry(s, n, other, another int32) replica {
 	pos := w.held[n]
 	e := w.entries[(int(n)*w.capacity+int(pos))*3:][:3]
 	e[0], e[1], e[2] = s, other, another
 	w.held[n] = pos + 1
-	w.live[n]++
-	w.unmarked[int(n)*impliedKinds+kind]++
 	return newReplica(n, pos, replicaLive)
 }
 
@@ -550,7 +587,6 @@ func (w *World) fillAny(factor int) {
 		for j, n := range nodes {
 			w.records[s*w.width+j] = newReplica(n, w.held[n], replicaLive)
 			w.held[n]++
-			w.live[n]++
 			e := w.entriesOf(n)
 			e = e[len(e)-w.stride:]
 			fill(e, int32(w.nodes))
@@ -562,7 +598,6 @@ func (w *World) fillAny(factor int) {
 					k++
 				}
 			}
-			w.unmarked[int(n)*impliedKinds+w.kindOf(e[1:])]++
 		}
 		w.info[s].flags = shardPlain
 	}

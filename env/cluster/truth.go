@@ -3,17 +3,11 @@ package cluster
 // nodeDown is called when node n, until now up, ceases to answer.
 func (w *World) nodeDown(n int32) {
 	if w.nodeFlags[n]&nodeDeclared == 0 {
-		w.silence(n)
+		w.quiet(n)
 	}
 	w.abortFlowsOf(n)
-	if beat := w.beatBefore(n); beat >= w.upSince[n] {
-		w.lastBeat[n] = beat
-	} // else it was not up for long enough to be heard
-	id := w.timers.monitor + n
-	if w.nodeFlags[n]&nodeUnreachable != 0 {
-		w.q.cancel(id) // it will not be heard after all
-	} else {
-		w.q.set(id, w.lastBeat[n]+w.timeout)
+	if !w.silent(n) {
+		w.fellSilent(n)
 	}
 }
 
@@ -22,34 +16,29 @@ func (w *World) nodeUp(n int32) {
 	if w.nodeFlags[n]&nodeDeclared == 0 {
 		w.serve(n)
 	}
-	w.upSince[n] = w.now
-	id := w.timers.monitor + n
-	beat := w.nextBeat(n)
-	if w.nodeFlags[n]&nodeUnreachable != 0 {
-		w.q.set(id, beat)
-	} else if w.q.pending(id) && beat <= w.q.at[id] {
-		w.q.cancel(id) // heard in time: the monitor never noticed
+	if !w.silent(n) {
+		w.spoke(n)
 	}
 }
 
-// silence is called when the copies on node n cease to be readable, serve when
+// quiet is called when the copies on node n cease to be readable, serve when
 // they are again: it is up and not declared dead.
-func (w *World) silence(n int32) {
-	w.silent++
-	w.health[n] |= healthSilent
+func (w *World) quiet(n int32) {
+	w.quietNodes++
+	w.health[n] |= healthQuiet
 	w.changeReadable(n, -1)
 }
 
 func (w *World) serve(n int32) {
-	w.silent--
-	w.health[n] &^= healthSilent
+	w.quietNodes--
+	w.health[n] &^= healthQuiet
 	w.changeReadable(n, +1)
 }
 
 // changeReadable accounts for node n's copies, which have become readable (+1)
 // or ceased to be (−1).
 func (w *World) changeReadable(n int32, d int) {
-	odd := w.odd(n, healthSilent, 0)
+	odd := w.odd(n, healthQuiet)
 	for _, s := range odd {
 		if w.records[w.on(s, n)].state() == replicaLive {
 			after := w.readableOf(s)
@@ -118,9 +107,9 @@ func (w *World) account(s int32, before, after int) {
 // destroyCopies accounts for the end of all that node n holds.
 func (w *World) destroyCopies(n int32) {
 	w.health[n] |= healthDead
-	w.dead++
+	w.deadNodes++
 	w.ledger.copies -= w.held[n]
-	if w.dead == 1 && w.marks[n] == 0 && w.wantCount[1] == 0 {
+	if w.deadNodes == 1 && w.marks[n] == 0 && w.wantCount[1] == 0 {
 		return // all have copies elsewhere
 	}
 	e := w.entriesOf(n)

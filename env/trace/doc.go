@@ -1,12 +1,14 @@
 // Package trace reads records of real failures into one neutral form that a
 // cluster world replays. Start with [Open] and [System.Window].
 //
-// Two forms are read and told apart by their header:
+// Four forms are read and told apart by their header:
 //
 //   - the LANL failure file of the USENIX Computer Failure Data Repository, as
 //     it is (Schroeder and Gibson, "A large-scale study of failures in
 //     high-performance computing systems", DSN 2006), see [ReadLANL];
-//   - a plain file time,subject,event for failures of one's own, see [ReadCSV].
+//   - a plain file time,subject,event for failures of one's own, see [ReadCSV];
+//   - the spot traces of SkyPilot, JSON, see [ReadSpot];
+//   - the Cloud Uptime Archive's outages of services, see [ReadOutages].
 //
 // Damage to the structure of a file (a field too many, an open quote, a line
 // cut short) is an error with line and column. A bad value in one record costs

@@ -1,10 +1,12 @@
 package trace
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -29,26 +31,33 @@ func Open(path string) (*Trace, *Report, error) {
 // trace call it name. The report is there once the last line has been read,
 // also where the file is then refused.
 func Read(r io.Reader, name string) (*Trace, *Report, error) {
-	s := newScanner(r, name)
+	in := bufio.NewReader(r)
+	if first, err := in.Peek(1); err == nil && first[0] == '{' {
+		return ReadSpot(in, name)
+	}
+	s := newScanner(in, name)
 	if err := s.header(); err != nil {
 		return nil, nil, err
 	}
 	_, lacking := lanlHeader(s.fields)
-	plain := 0
+	plain, outages := 0, 0
 	for _, f := range s.fields {
-		for _, want := range plainColumns {
-			if columnName(f) == want {
-				plain++
-			}
+		if slices.Contains(plainColumns[:], columnName(f)) {
+			plain++
+		}
+		if slices.Contains(outageColumns[:], columnName(f)) {
+			outages++
 		}
 	}
 	switch lanl := len(lanlColumns) - len(lacking); {
-	case lanl > plain:
+	case lanl > max(plain, outages):
 		return readLANL(s)
+	case outages > plain:
+		return readOutages(s)
 	case plain > 0:
 		return readCSV(s)
 	}
-	return nil, nil, s.errorf(1, "header %s, want time,subject,event or the columns of the LANL failure file (System, ..., Prob Started, ...)",
+	return nil, nil, s.errorf(1, "header %s, want time,subject,event, start_time,end_time,status,service, or the columns of the LANL failure file (System, ..., Prob Started, ...)",
 		excerpt(s.raw))
 }
 

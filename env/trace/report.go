@@ -10,7 +10,7 @@ import (
 type Report struct {
 	Name     string `json:"name"`
 	Form     string `json:"form"`
-	Records  int    `json:"records"`  // lines after the header that are not empty
+	Records  int    `json:"records"`  // lines after the header that are not empty; samples of FormSpot
 	Used     int    `json:"used"`     // used as read
 	Repaired int    `json:"repaired"` // used after the repair named in Repairs
 	Dropped  int    `json:"dropped"`  // not used, for the reason named in Drops
@@ -96,6 +96,9 @@ const (
 	dropDownTwice
 	dropLostTwice
 	dropUpTwice
+	dropNoSeconds
+	dropEndFirst
+	dropBadStatus
 
 	// Notes.
 	noteMinute
@@ -145,6 +148,9 @@ var reasonText = [numReasons]string{
 	dropDownTwice:  "down while down",
 	dropLostTwice:  "lost while lost",
 	dropUpTwice:    "up while up",
+	dropNoSeconds:  "start or end is not a time in seconds",
+	dropEndFirst:   "end before start",
+	dropBadStatus:  "status is not a share from 0 to 1",
 
 	noteMinute:     "Down Time is a minute off: start and fix kept",
 	noteHour:       "Down Time is an hour off, as across a change of daylight saving: start and fix kept",

@@ -13,7 +13,7 @@ import (
 // Trace is what a file says about the outages of nodes.
 type Trace struct {
 	Name   string // the path or name given to the reader
-	Form   string // FormLANL or FormCSV
+	Form   string // one of the Form constants
 	Digest string // hex SHA-256 of the file's bytes; Select keeps it
 	// Epoch is the instant of time 0, in UTC. It is the zero time.Time where
 	// the file counts seconds from a start that it does not name.
@@ -25,6 +25,9 @@ type Trace struct {
 const (
 	FormLANL = "lanl"
 	FormCSV  = "csv"
+
+	FormSpot    = "spot"
+	FormOutages = "outages"
 )
 
 // System is a set of nodes that were observed together.

@@ -30,7 +30,7 @@ func newLogged(w *World) *logged {
 		binary.LittleEndian.PutUint64(b[4:], uint64(w.now))
 		l.h.Write(b[:])
 		l.events++
-		if id >= w.timers.drawn && id < w.timers.replace {
+		if id >= w.timers.drawn && id < w.timers.batch {
 			l.offered.Write(b[:])
 		}
 	}

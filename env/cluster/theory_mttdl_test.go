@@ -43,7 +43,7 @@ func group(copies int, mttf, replacement time.Duration) Config {
 	c.Topology.RacksPerZone = copies
 	c.Data.ShardsPerNode, c.Data.ShardGB, c.Data.NodeGB = 1, 1e-6, 1
 	c.Data.ReplicationFactor, c.Data.Quorum = copies, 1
-	c.Failures.PermanentMTTF, c.Failures.Replacement = mttf, replacement
+	c.Failures.Permanent.MTTF, c.Failures.Replacement = mttf, replacement
 	c.Monitor.Heartbeat, c.Monitor.Timeout = time.Millisecond, time.Millisecond
 	c.Repair = Repair{StreamMBps: 1, FastFactor: 1, ZoneMBps: 1e6, StreamsPerNode: 2 * copies}
 	c.Limits.FreeSpace = 0
@@ -186,7 +186,7 @@ func (p *player) resized(size sizes) {
 			}
 			for id := n * p.w.streams; id < (n+1)*p.w.streams; id++ {
 				f := &p.w.flows[id]
-				if f.replica == none || !within(f.end-f.start, p.w.shardBytes, 1e-6) {
+				if f.shard == none || !within(f.end-f.start, p.w.shardBytes, 1e-6) {
 					continue
 				}
 				p.w.resize(id, size(id)*3600*p.w.streamRate)
@@ -241,7 +241,7 @@ const instant = 1e-6
 func (p *player) ofShard0(draw func() float64) {
 	w := p.w
 	p.resized(func(id int32) float64 {
-		if w.flows[id].replica/int32(w.width) != 0 {
+		if w.flows[id].shard != 0 {
 			return instant
 		}
 		return draw()

@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -60,63 +59,46 @@ var silences = []struct {
 }
 
 // TestPosteriorExponential: among nodes silent for t, outages being permanent
-// with probability 0.05 and else exponential of mean 300 s. They are replayed.
+// with probability 0.05 and else exponential of mean 300 s.
 func TestPosteriorExponential(t *testing.T) {
 	for _, x := range silences {
 		if got := posterior(0.05, math.Exp(-x.after.Seconds()/300)); !within(got, x.want, 5e-6) {
 			t.Errorf("after %v: the formula gives %g, want %g", x.after, got, x.want)
 		}
-		var share permanence
-		replicas := 10
-		if long() {
-			replicas = 100
-		}
-		for k := range uint64(replicas) {
-			rng := rand.New(rand.NewPCG(k, 300))
-			c := still()
-			c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 1, 1, 1
-			c.Monitor.Heartbeat, c.Monitor.Timeout = time.Millisecond, x.after
-			c.Monitor.HoldReview = 100_000 * time.Hour
-			c.Failures.Replacement = time.Minute
-			c.Horizon = 20_000 * time.Hour
-			// A gap of a day is long enough for an empty machine to be in place.
-			tr := renewals(c.Topology.Nodes(), simulated(c.Horizon)+1,
-				func() float64 { return 24 + rng.ExpFloat64() }, func() float64 { return 300.0 / 3600 * rng.ExpFloat64() })
-			for n := range tr.Systems[0].Nodes {
-				o := tr.Systems[0].Nodes[n].Outages
-				for i := range o {
-					o[i].Lost = rng.Float64() < 0.05
-				}
-			}
-			share.add(newTestTrace(t, c, tr), 1)
-		}
-		share.near(t, fmt.Sprintf("P(dead | silent for %v)", x.after), x.want, half(patience(0.05)))
+		silentFor(t, x.after, Outages{Exponential: 300 * time.Second}, x.want)
 	}
 }
 
-// TestPosteriorLognormal: the same for the world's own processes: transient
-// outages every 190 h, lognormal of median 3 minutes and σ = 1.25, and losses
-// every 3610 h, 19 times as rarely. P(longer than t) = Φ(−ln(t/median)/σ).
-// (Outages that overlap, and losses of nodes already down, are fewer than 1 in
-// 1000.)
+// silentFor measures the posterior of nodes that are silent for a while, where
+// transient outages come every 190 h and last as o says, and losses every
+// 3610 h, 19 times as rarely. (Outages that overlap, and losses of nodes that are
+// down already, are fewer than 1 in 1000.)
+func silentFor(t *testing.T, after time.Duration, o Outages, want float64) {
+	t.Helper()
+	c := still()
+	c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 1, 1, 1
+	c.Monitor.Heartbeat, c.Monitor.Timeout = time.Millisecond, after
+	c.Monitor.HoldReview = 100_000 * time.Hour
+	c.Failures.Transient = o
+	c.Failures.Transient.MTTF = 190 * time.Hour
+	c.Failures.Permanent.MTTF = 19 * c.Failures.Transient.MTTF
+	c.Failures.Replacement = time.Minute
+	c.Horizon = 150_000 * time.Hour
+	episodes := 10
+	if long() {
+		episodes = 100
+	}
+	var share permanence
+	share.add(newTest(t, c), episodes)
+	share.near(t, fmt.Sprintf("P(dead | silent for %v)", after), want, half(patience(0.05)))
+}
+
+// TestPosteriorLognormal: the same where transient outages are lognormal of
+// median 3 minutes and σ = 1.25. P(longer than t) = Φ(−ln(t/median)/σ).
 func TestPosteriorLognormal(t *testing.T) {
 	for _, x := range silences {
-		c := still()
-		c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 1, 1, 1
-		c.Monitor.Heartbeat, c.Monitor.Timeout = time.Millisecond, x.after
-		c.Monitor.HoldReview = 100_000 * time.Hour
-		c.Failures.Transient = Outages{MTTF: 190 * time.Hour, Median: 3 * time.Minute, Sigma: 1.25}
-		c.Failures.PermanentMTTF = 19 * c.Failures.Transient.MTTF
-		c.Failures.Replacement = time.Minute
-		c.Horizon = 150_000 * time.Hour
-		episodes := 10
-		if long() {
-			episodes = 100
-		}
 		survival := 0.5 * math.Erfc(math.Log(x.after.Minutes()/3)/1.25/math.Sqrt2)
-		var share permanence
-		share.add(newTest(t, c), episodes)
-		share.near(t, fmt.Sprintf("P(dead | silent for %v)", x.after), posterior(0.05, survival), half(patience(0.05)))
+		silentFor(t, x.after, Outages{Median: 3 * time.Minute, Sigma: 1.25}, posterior(0.05, survival))
 	}
 }
 
@@ -180,7 +162,7 @@ func TestBulkQueue(t *testing.T) {
 	c.Limits.FreeSpace = 0
 	const service = 1.0 // hours
 	rate := utilisation / (3 * service)
-	c.Failures.PermanentMTTF = time.Duration(nodes / rate * float64(time.Hour))
+	c.Failures.Permanent.MTTF = time.Duration(nodes / rate * float64(time.Hour))
 	c.Repair = Repair{StreamMBps: 1000.0 / 3600, FastFactor: 1, ZoneMBps: 1000.0 / 3600, StreamsPerNode: 4}
 	c.Horizon = 20_000 * time.Hour
 	w := newTest(t, c)

@@ -177,7 +177,7 @@ func TestIndependentNodes(t *testing.T) {
 		c := still()
 		c.Topology.RacksPerZone = 99
 		c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 1, 1, 1
-		c.Failures.PermanentMTTF, c.Failures.Replacement = x.mttf, 10*time.Hour
+		c.Failures.Permanent.MTTF, c.Failures.Replacement = x.mttf, 10*time.Hour
 		c.Monitor.Heartbeat, c.Monitor.Timeout = time.Millisecond, time.Millisecond
 		c.Monitor.HoldReview = 10_000 * time.Hour
 		c.Horizon = 2600 * time.Hour * time.Duration(x.mttf/(50*time.Hour))
@@ -233,7 +233,7 @@ func TestIndependentNodes(t *testing.T) {
 }
 
 // workshop is a world of 100 machines, nodes, whose repair is to be filled
-// again by the crews, the repairs that the zone takes at a time. Groups of 4
+// again by the crews, the repairs that the zone takes at a time. Groups of 5
 // nodes have the same shards, and a node has space for no more: what a node
 // held can come back to it alone, once an empty machine is there. Of the copies
 // that come back the last lasts as long as draw says, in hours, the others next
@@ -244,7 +244,7 @@ type workshop struct {
 	p      *player
 	down   []bool     // dead, or its long repair is not over
 	since  []env.Time // when that began
-	long   []int32    // the record that its long repair fills, or none
+	long   []int32    // the shard of its long repair, or none
 	broken *gauge     // nodes down
 	busy   *gauge     // whether no fewer are down than there are crews
 	hours  float64    // of downtime that is over,
@@ -254,17 +254,17 @@ type workshop struct {
 func newWorkshop(t *testing.T, crews int, mttf time.Duration, draw func() float64) *workshop {
 	c := still()
 	c.Topology.RacksPerZone = 100
-	c.Data.Placement.Kind, c.Data.Placement.ScatterWidth = "copyset", 3
-	c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 1, 4, 1
+	c.Data.Placement.Kind, c.Data.Placement.ScatterWidth = "copyset", 4
+	c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 1, 5, 1
 	c.Data.ShardGB, c.Data.NodeGB = 1e-6, 40e-6
-	c.Failures.PermanentMTTF, c.Failures.Replacement = mttf, time.Minute
+	c.Failures.Permanent.MTTF, c.Failures.Replacement = mttf, time.Minute
 	c.Monitor.Heartbeat, c.Monitor.Timeout = time.Millisecond, time.Millisecond
 	c.Repair = Repair{StreamMBps: 1, FastFactor: 1, ZoneMBps: float64(crews), StreamsPerNode: 100}
 	c.Limits.FreeSpace = 0
 	c.Horizon = 50_000 * time.Hour
 	p := newPlayer(newTest(t, c))
 	w := p.w
-	w.capacity = 4
+	w.capacity = 5
 	w.cfg.Failures.Replacement = 0 // 2 ms, lest what was there go elsewhere meanwhile
 	x := &workshop{
 		p: p, down: make([]bool, w.nodes), since: make([]env.Time, w.nodes), long: make([]int32, w.nodes),
@@ -272,10 +272,10 @@ func newWorkshop(t *testing.T, crews int, mttf time.Duration, draw func() float6
 	}
 	p.resized(func(id int32) float64 {
 		n := id / w.streams
-		if !x.down[n] || x.long[n] != none || w.held[n]+int32(w.inUsed[n]) < 4 {
+		if !x.down[n] || x.long[n] != none || w.held[n]+int32(w.inUsed[n]) < 5 {
 			return instant
 		}
-		x.long[n] = w.flows[id].replica
+		x.long[n] = w.flows[id].shard
 		return draw()
 	})
 	look := p.after
@@ -288,17 +288,13 @@ func newWorkshop(t *testing.T, crews int, mttf time.Duration, draw func() float6
 			if !down {
 				continue
 			}
-			if r := x.long[n]; r != none {
-				rep := w.records[r]
-				switch {
-				case rep.state() == replicaLive:
-					x.down[n], x.long[n] = false, none
-					x.hours += (w.now - x.since[n]).Hours()
-					x.times++
-					continue
-				case rep.state() == replicaNone || w.flows[w.flowOf(r)].end-w.flows[w.flowOf(r)].start < 1.5*w.shardBytes:
-					x.long[n] = none // cut short: it begins anew
-				}
+			if s := x.long[n]; s != none && w.holds(s, int32(n)) {
+				x.down[n], x.long[n] = false, none
+				x.hours += (w.now - x.since[n]).Hours()
+				x.times++
+				continue
+			} else if s != none && !x.underWay(int32(n)) {
+				x.long[n] = none // cut short: it begins anew
 			}
 			broken++
 		}
@@ -315,6 +311,28 @@ func newWorkshop(t *testing.T, crews int, mttf time.Duration, draw func() float6
 		look(id)
 	}
 	return x
+}
+
+// holds reports whether node n has a live copy of shard s.
+func (w *World) holds(s, n int32) bool {
+	for _, r := range w.copiesOf(s) {
+		if r.state() == replicaLive && r.node() == n {
+			return true
+		}
+	}
+	return false
+}
+
+// underWay reports whether the long repair of node n is in flight: a repair of
+// the size that all have as they begin is another one.
+func (x *workshop) underWay(n int32) bool {
+	w := x.p.w
+	for _, f := range w.flows[n*w.streams : (n+1)*w.streams] {
+		if f.shard == x.long[n] && !within(f.end-f.start, w.shardBytes, 1e-6) {
+			return true
+		}
+	}
+	return false
 }
 
 // play plays the episode of seed s.

@@ -74,7 +74,7 @@ func TestCorrelatedRacks(t *testing.T) {
 		var share [3]sample
 		episodes := 8
 		if long() {
-			episodes = 160
+			episodes = 40
 		}
 		for s := range seed.Seed(episodes) {
 			p.playWhole(s, hold)

@@ -81,18 +81,18 @@ func TestAvailabilityLaws(t *testing.T) {
 		for _, x := range []struct {
 			name           string
 			factor, quorum int
-			episodes       int // for a half-width of 3 % or so
+			episodes       int // where there is time
 			plain          float64
 		}{
 			{"1 of 1", 1, 1, 40, 0.05},
-			{"1 of 2", 2, 1, 40, 0.06},
-			{"1 of 3", 3, 1, 120, 0.15},
-			{"2 of 3", 3, 2, 40, 0.06},
-			{"3 of 5", 5, 3, 60, 0.1},
+			{"1 of 2", 2, 1, 80, 0.06},
+			{"1 of 3", 3, 1, 200, 0.15},
+			{"2 of 3", 3, 2, 80, 0.06},
+			{"3 of 5", 5, 3, 120, 0.1},
 		} {
 			width, episodes := patience(x.plain), 20
 			if long() {
-				episodes = 4 * x.episodes
+				episodes = x.episodes
 			}
 			var unavailability sample
 			for s := range seed.Seed(episodes) {
@@ -102,7 +102,7 @@ func TestAvailabilityLaws(t *testing.T) {
 				c.Horizon = 8000 * time.Hour
 				c.Monitor.Timeout = 24 * time.Hour // hardly ever a question
 				// Nodes begin up; a month later they have forgotten that.
-				length := simulated(c.Horizon) + 2*env.Day*15
+				length := simulated(c.Horizon) + 30*env.Day
 				w := newTestTrace(t, c, renewals(10, length, func() float64 { return mttf * law.up(rng) }, func() float64 { return mttr * law.down(rng) }))
 				newPlayer(w).play(s, hold)
 				m := w.Measure(nil)[7]
@@ -216,7 +216,11 @@ func TestIndependentNodes(t *testing.T) {
 		want := repairman(3, 3, lambda, 0.1)
 		var deads sample
 		var triples [4]sample
-		for s := range seed.Seed(20) {
+		episodes := seed.Seed(20)
+		if long() {
+			episodes = 200
+		}
+		for s := range episodes {
 			p.playWhole(s, hold)
 			deads = append(deads, dead.mean())
 			for j, g := range triple {
@@ -225,6 +229,9 @@ func TestIndependentNodes(t *testing.T) {
 		}
 		deads.near(t, "dead nodes", 99*lambda/(lambda+0.1), half(x.plain))
 		for up, width := range x.triple {
+			if long() {
+				width = min(width, 0.03)
+			}
 			if width > 0 {
 				triples[up].near(t, fmt.Sprint("P(running of 3) ", up), want[3-up], half(width))
 			}

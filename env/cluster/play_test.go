@@ -57,6 +57,7 @@ func rackBursts() Config {
 	c := DefaultConfig()
 	c.Failures.Burst.MTTF = 337 * time.Hour
 	c.Failures.Permanent.MTTF = 9125 * time.Hour
+	c.Reviews.Every = 2 * time.Hour
 	return c
 }
 

@@ -140,6 +140,7 @@ func (w *World) cancelBeyond(s int32, b int) {
 // has been replaced. Shards of which thereby the last record goes are put on
 // w.gone.
 func (w *World) voidCopies(n int32) {
+	w.load.dirty = true
 	w.gone = w.gone[:0]
 	w.unqueue(n)
 	e := w.entriesOf(n)

@@ -72,7 +72,12 @@ type World struct {
 	pricePerCopyHour        float64
 	pricePerUnavailableHour float64
 	pricePerLoss            float64
-	streamRate, zoneRate    float64 // bytes/s
+	provider                []uint8 // by region
+	tariff                  [providers]tariff
+	mixed                   bool             // whether there are several providers
+	startBy                 [providers]int32 // copies at the start, where there are several
+	constantStorage         float64          // and what they cost, dollars an hour
+	streamRate, zoneRate    float64          // bytes/s
 	timers                  timerIDs
 	seeds                   [processes]seed.Seed
 	beatSeed, placementSeed seed.Seed
@@ -89,6 +94,7 @@ type World struct {
 
 	ledger ledger
 	tally  tally
+	load   load
 
 	// Nodes.
 	nodeFlags []uint16
@@ -148,6 +154,7 @@ type World struct {
 	// Of shards, by believed live copies: fewer than wanted; one, where more are
 	// wanted; none.
 	short, oneCopy, noCopy int32
+	byReadable             [maxFactor + spare + 1]int32 // truth: shards by readable copies
 	unreachable            int32
 	declared               int32
 	racksUnreachable       int32
@@ -186,12 +193,12 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 		nodeCopies:              cfg.Data.copiesPerNode(),
 		tauHours:                cfg.Reward.TimeConstant.Hours(),
 		intervalHours:           cfg.Reward.Interval.Hours(),
-		pricePerCopyHour:        cfg.Data.ShardGB * cfg.Prices.StoragePerGBMonth / 730,
 		pricePerUnavailableHour: cfg.Data.ShardGB / 1000 * cfg.Prices.UnavailablePerTBHour,
 		pricePerLoss:            cfg.Data.ShardGB / 1000 * cfg.Prices.LossPerTB,
 		streamRate:              cfg.Repair.StreamMBps * 1e6,
 		zoneRate:                cfg.Repair.ZoneMBps * 1e6,
 	}
+	w.chooseTariffs()
 	w.laws = w.newLaws()
 	w.timers = newTimerIDs(w)
 	w.spec = env.Spec{
@@ -202,11 +209,14 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 		Masked:    true,
 		Gamma:     math.Exp(-w.intervalHours / w.tauHours),
 		Guards:    w.guardRules(),
-		Metrics:   metrics[:],
+		Metrics:   metricsOf(cfg.Load.offered()),
 		Objective: metrics[0].Name,
 	}
 	var err error
 	if w.guards, err = guard.Compile(&w.spec); err != nil {
+		return nil, err
+	}
+	if w.load, err = w.newLoad(); err != nil {
 		return nil, err
 	}
 	w.allocate()
@@ -220,6 +230,13 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 		w.peers = make([]int32, 0, 2*cfg.Data.Placement.ScatterWidth+w.wants)
 	}
 	w.apart = cfg.Data.Placement.Kind != placement.Random
+	if w.mixed {
+		w.startBy = w.copiesAtStart()
+		w.constantStorage = w.mixedStorage(&w.startBy)
+	}
+	if w.load.on {
+		w.load.spread, w.load.money = w.newSpreading(), w.newLoadPrices()
+	}
 	return w, nil
 }
 
@@ -378,6 +395,7 @@ func (w *World) begin(s seed.Seed) {
 	w.losses10m, w.losses1h, w.lossesAt = 0, 0, 0
 
 	w.fillStore()
+	w.beginLoad(s)
 	w.q.set(w.timers.horizon, w.horizon)
 	w.firstFailures()
 	for n := range int32(w.nodes) {
@@ -455,8 +473,14 @@ func (w *World) fire(id int32) bool {
 		w.outageOver(id - t.returns)
 	case id < t.cutEnd:
 		w.domainOver(id)
-	case id < t.monitor:
+	case id < t.failover:
 		w.cutOver(int(id-t.cutEnd)/w.zones, int(id-t.cutEnd)%w.zones)
+	case id < t.load:
+		w.leaseOver(id - t.failover)
+	case id < t.month:
+		w.loadStep()
+	case id < t.monitor:
+		w.closeMonth()
 	case id < t.repair:
 		w.monitored(id - t.monitor)
 	case id < t.retry:
@@ -494,12 +518,15 @@ type timerIDs struct {
 	returns   int32         // by node
 	domainEnd [levels]int32 // by domain
 	cutEnd    int32         // by ordered pair of zones; none without partitions
-	monitor   int32         // by node: falls silent for the timeout, or is heard again
-	repair    int32         // by zone: the next repair completes
-	retry     int32         // repairs that wait are tried again
-	askNode   int32         // by node
-	askRisk   int32         // by class
-	count     int32
+	// Of load; none without.
+	failover, load, month int32 // by node: its primaries move elsewhere; the load changes; a month ends
+
+	monitor int32 // by node: falls silent for the timeout, or is heard again
+	repair  int32 // by zone: the next repair completes
+	retry   int32 // repairs that wait are tried again
+	askNode int32 // by node
+	askRisk int32 // by class
+	count   int32
 }
 
 func newTimerIDs(w *World) timerIDs {
@@ -529,6 +556,11 @@ func newTimerIDs(w *World) timerIDs {
 		pairs = w.zones * w.zones
 	}
 	t.cutEnd = take(pairs)
+	if w.cfg.Load.offered() {
+		t.failover, t.load, t.month = take(w.nodes), take(1), take(1)
+	} else {
+		t.failover, t.load, t.month = next, next, next
+	}
 	t.monitor = take(w.nodes)
 	t.repair = take(w.zones)
 	t.retry = take(1)

@@ -69,6 +69,7 @@ func (w *World) act(a Action) {
 func (w *World) declare(n int32) {
 	w.charge(partActions, w.cfg.Prices.Declare)
 	w.nodeFlags[n] |= nodeDeclared
+	w.failOver(n)
 	w.declared++
 	w.zoneDeclared[w.zoneOf(n)]++
 	w.declareCopies(n)

@@ -356,7 +356,7 @@ func (w *World) startRepair(s, src, dst int32) bool {
 		id++
 	}
 	w.records[r] = newReplica(dst, id-dst*w.streams, replicaRebuilding)
-	w.ledger.copies++
+	w.countCopies(dst, +1)
 	x.active++
 	w.inUsed[dst]++
 	w.outUsed[src]++
@@ -449,7 +449,7 @@ func (w *World) inFlight(f *flow) *int32 {
 // stop ends flow f before its time. Its order stands.
 func (w *World) stop(f int32) {
 	w.records[w.end(f)] = 0
-	w.ledger.copies--
+	w.countCopies(f/w.streams, -1)
 }
 
 // abortFlowsOf stops the repairs into and out of node n, whose orders wait

@@ -1,0 +1,489 @@
+package cluster
+
+import (
+	"fmt"
+	"math"
+
+	"mend/env"
+	"mend/env/queueing"
+	"mend/env/seed"
+	"mend/env/state"
+	"mend/env/workload"
+)
+
+// How load is served.
+//
+// Nothing is done for single requests, nor, at a change of the load, for single
+// nodes. Requests for the shards of the first ranks of popularity are followed to
+// the nodes that hold their readable copies, O(workload.Top × copies); those for
+// all others spread evenly over the nodes that serve, which are counted by
+// slowness. Each node is a queue of its own: its utilisation gives its latencies
+// from a table (queueing.Table).
+//
+// Each request counts with the latency of one node, that of the nearest readable
+// copy, plus the round trip to it: clients are spread evenly over the zones. A
+// read by quorum makes work on ReadQuorum copies, any other read on one, a write
+// on every readable copy. The wait for the slowest of a quorum, and queues between
+// two stationary states, are left out; so is what repairs take from nodes, which
+// has a price of its own.
+
+// Distances of a request to the copy that serves it: within a zone, between zones
+// of a region, between regions.
+const distances = 3
+
+// slowFactors are the slowdowns that nodes are counted with, each node with the
+// nearest one by ratio.
+var slowFactors = [...]float64{1, 1.5, 2, 3, 5, 10, 20, 50}
+
+const slowClasses = len(slowFactors)
+
+// slowClass is the class of a node that is slow by factor x.
+func slowClass(x float32) uint8 {
+	c := 0
+	for c+1 < slowClasses && float64(x)*float64(x) > slowFactors[c]*slowFactors[c+1] {
+		c++
+	}
+	return uint8(c)
+}
+
+// load is the state of requests. Where there is no load, on is false and all
+// else is empty.
+type load struct {
+	on        bool
+	process   *workload.Process
+	tables    [slowClasses][distances]*queueing.Table // misses are those of the SLO less the round trip
+	capacity  float64                                 // requests a second of a healthy node
+	rtt       [distances]float64                      // seconds
+	readWork  float64                                 // copies that a read makes work on
+	primaries bool
+	spread    spreading
+	money     loadPrices
+
+	// Nodes, by truth.
+	class   []uint8            // by node
+	serving [slowClasses]int32 // nodes that are not quiet
+	quiet   [levels3][]int32   // quiet nodes by rack, zone and region
+	cuts    int32              // directions between two zones that are cut
+
+	// Primaries of nodes that are down: copies that were on the node when it went
+	// down, of which one in ReplicationFactor is a primary; none where they are
+	// elsewhere, or the node is up.
+	stuck       []int32
+	stuckCopies int64
+
+	tracked []trackedShard // by popularity rank
+	slope   float64        // rate, averaged exponentially over an hour
+	stepAt  env.Time       // of the last load step
+	// What the controller last measured of the cluster, at that load step.
+	measured measurement
+
+	// Derived.
+	dirty   bool
+	rates   rates
+	reach   []bool // [zones*zones], valid while cuts > 0
+	work    []float64
+	request []float64
+	touched []int32
+	bins    []bin
+	used    []int32
+}
+
+// levels3 counts racks, zones and regions.
+const levels3 = 3
+
+// trackedShard is what a pass finds out about a popular shard.
+type trackedShard struct {
+	readable int
+	nodes    [maxFactor + spare]int32 // of its readable copies
+	stuck    float64                  // probability that its primary is on a node that is down
+	near     [distances]float64       // clients by distance of the nearest readable copy
+}
+
+// measurement is what the monitoring of requests shows.
+type measurement struct {
+	p99     float64 // seconds
+	refused float64 // share of the requests
+}
+
+// rates are what happens a second while nothing changes.
+type rates struct {
+	offered, served, refused, stale, slow float64 // requests
+	latency                               float64 // Σ of the latencies of served requests, seconds
+	p99                                   float64 // of served requests, seconds
+	utilisation                           float64 // of the serving nodes together, by nominal capacity
+	usd                                   loadUSD
+}
+
+// fate is what becomes of requests for a shard: shares.
+type fate struct {
+	readRefused, writeRefused float64
+	readStale, writeStale     float64
+}
+
+// bin gathers the served requests of nodes that are alike.
+type bin struct{ weight, p50, p99 float64 }
+
+const binsPerClass = 65 // one for each 1/64 of utilisation, the last for overload
+
+func (w *World) newLoad() (load, error) {
+	c := &w.cfg.Load
+	l := load{on: c.offered()}
+	if !l.on {
+		return l, nil
+	}
+	l.rtt = [distances]float64{c.RTT.Zone.Seconds(), c.RTT.Region.Seconds(), c.RTT.Far.Seconds()}
+	l.capacity = c.Service.Capacity()
+	l.readWork = 1
+	if l.primaries = c.Consistency == ConsistencyQuorum; l.primaries {
+		l.readWork = float64(c.ReadQuorum)
+	}
+	for k, factor := range slowFactors {
+		for d := range l.tables[k] {
+			class := c.Service
+			class.ServiceSeconds *= factor
+			// A round trip as long as the SLO leaves nothing: 1 ns, the least that a
+			// table takes, is missed by all.
+			class.SLOSeconds = max(class.SLOSeconds-l.rtt[d], 1e-9)
+			var err error
+			if l.tables[k][d], err = queueing.NewTable(class); err != nil {
+				return l, fmt.Errorf("cluster: load.service, slowed %g times: %w", factor, err)
+			}
+		}
+	}
+	var err error
+	if l.process, err = workload.New(c.Config, w.shards); err != nil {
+		return l, fmt.Errorf("cluster: load: %w", err)
+	}
+	l.class = make([]uint8, w.nodes)
+	for level, n := range [levels3]int{w.racks, w.zones, w.regions} {
+		l.quiet[level] = make([]int32, n)
+	}
+	l.stuck = make([]int32, w.nodes)
+	l.tracked = make([]trackedShard, l.process.Tracked())
+	l.reach = make([]bool, w.zones*w.zones)
+	l.work, l.request = make([]float64, w.nodes), make([]float64, w.nodes)
+	l.touched = make([]int32, 0, min(w.nodes, l.process.Tracked()*(maxFactor+spare)))
+	l.bins = make([]bin, slowClasses*binsPerClass)
+	l.used = make([]int32, 0, len(l.bins))
+	return l, nil
+}
+
+// beginLoad starts the load of the episode of seed s.
+func (w *World) beginLoad(s seed.Seed) {
+	l := &w.load
+	if !l.on {
+		return
+	}
+	l.process.Reset(s.Child("load", 0))
+	clear(l.class)
+	l.serving = [slowClasses]int32{0: int32(w.nodes)}
+	for level := range l.quiet {
+		clear(l.quiet[level])
+	}
+	l.cuts, l.stuckCopies = 0, 0
+	fill(l.stuck, none)
+	l.slope, l.stepAt, l.measured = l.process.Rate(), 0, measurement{}
+	l.dirty = true
+	w.q.set(w.timers.load, l.process.Next())
+	w.q.set(w.timers.month, month)
+}
+
+// loadStep changes the load.
+func (w *World) loadStep() {
+	l := &w.load
+	l.measured = measurement{p99: l.rates.p99, refused: l.rates.refused / max(l.rates.offered, 1e-300)}
+	before := l.process.Rate()
+	l.slope = before + (l.slope-before)*math.Exp(-float64(w.now-l.stepAt)/float64(env.Hour))
+	l.stepAt = w.now
+	l.process.Advance(w.now)
+	w.offered = w.offered*0x100000001b3 ^ l.process.OfferedDigest()
+	l.dirty = true
+	w.q.set(w.timers.load, l.process.Next())
+}
+
+// loadQuiet is called when node n ceases to serve, loadServes when it does again.
+func (w *World) loadQuiet(n int32) {
+	l := &w.load
+	l.dirty = true
+	l.serving[l.class[n]]--
+	for level := range l.quiet {
+		l.quiet[level][w.around(n, level)]++
+	}
+	if l.primaries && w.nodeFlags[n]&nodeDeclared == 0 {
+		l.stuck[n] = w.live[n]
+		l.stuckCopies += int64(w.live[n])
+		w.q.set(w.timers.failover+n, w.now+simulated(w.cfg.Load.FailoverDelay))
+	}
+}
+
+func (w *World) loadServes(n int32) {
+	l := &w.load
+	l.dirty = true
+	l.serving[l.class[n]]++
+	w.failOver(n)
+	for level := range l.quiet {
+		k := w.around(n, level)
+		l.quiet[level][k]--
+		if l.primaries && l.quiet[level][k] == w.lostFrom(level)-1 {
+			// The domain is no longer lost as a whole.
+			size := int32(w.nodes / len(l.quiet[level]))
+			for m := int32(k) * size; m < int32(k+1)*size; m++ {
+				if l.stuck[m] != none && !w.q.pending(w.timers.failover+m) {
+					w.leaseOver(m)
+				}
+			}
+		}
+	}
+}
+
+// loadCut is called when a direction between two zones is cut (+1), or no longer
+// is (−1).
+func (w *World) loadCut(d int32) {
+	w.load.cuts += d
+	w.load.dirty = true
+}
+
+// around is the rack, zone or region of node n.
+func (w *World) around(n int32, level int) int {
+	switch level {
+	case 0:
+		return w.rackOf(n)
+	case 1:
+		return w.zoneOf(n)
+	}
+	return w.regionOfZone(w.zoneOf(n))
+}
+
+// leaseOver moves the primaries of node n elsewhere, which has been down for long
+// enough, unless a domain is lost with it: that is left to the controller.
+func (w *World) leaseOver(n int32) {
+	for level := range w.load.quiet {
+		if w.load.quiet[level][w.around(n, level)] >= w.lostFrom(level) {
+			return
+		}
+	}
+	w.failOver(n)
+}
+
+// failOver moves the primaries of node n elsewhere, if they are stuck there.
+func (w *World) failOver(n int32) {
+	l := &w.load
+	if !l.on || l.stuck[n] == none {
+		return
+	}
+	l.stuckCopies -= int64(l.stuck[n])
+	l.stuck[n] = none
+	w.q.cancel(w.timers.failover + n)
+	l.dirty = true
+}
+
+// reclass is called when the slowness of node n has changed.
+func (w *World) reclass(n int32) {
+	l := &w.load
+	c := slowClass(w.slow[n])
+	if c == l.class[n] {
+		return
+	}
+	if w.health[n]&healthQuiet == 0 {
+		l.serving[l.class[n]]--
+		l.serving[c]++
+		l.dirty = true
+	}
+	l.class[n] = c
+}
+
+// evaluate works out l.rates from the present state.
+func (w *World) evaluate() {
+	l := &w.load
+	l.dirty = false
+	p := l.process
+	rate, reads := p.Rate(), p.ReadShare()
+	r := &l.rates
+	*r = rates{offered: rate}
+	serving := int32(0)
+	for _, n := range l.serving {
+		serving += n
+	}
+	if l.cuts > 0 {
+		w.findReach()
+	}
+
+	// Shards that are not tracked: by number of readable copies.
+	rest := w.byReadable
+	for rank := range l.tracked {
+		w.findTracked(rank)
+		rest[l.tracked[rank].readable]--
+	}
+	var total requests
+	share := p.Rest()
+	f, copies := w.restFate(&rest)
+	near := w.restNear()
+	t := l.account(rate*share, reads, &f, copies)
+	total.add(&t, &near, r)
+	perNode, perRequest := 0.0, 0.0
+	if serving > 0 {
+		perNode, perRequest = t.work/float64(serving), (t.reads+t.writes)/float64(serving)
+	}
+	for rank := range l.tracked {
+		x := &l.tracked[rank]
+		f := w.trackedFate(x)
+		t := l.account(rate*p.Share(rank), reads, &f, float64(x.readable))
+		total.add(&t, &x.near, r)
+		for _, n := range x.nodes[:x.readable] {
+			if l.request[n] == 0 && l.work[n] == 0 {
+				l.touched = append(l.touched, n)
+			}
+			l.work[n] += t.work / float64(x.readable)
+			l.request[n] += (t.reads + t.writes) / float64(x.readable)
+		}
+	}
+	if accepted := total.reads + total.writes; accepted > 0 {
+		for d := range total.near {
+			total.near[d] /= accepted
+		}
+		r.utilisation = total.work / (float64(serving) * l.capacity)
+	}
+
+	// Latency, node by node where a tracked shard is, else class by class.
+	others := l.serving
+	for _, n := range l.touched {
+		others[l.class[n]]--
+		l.serve(r, &total, l.class[n], perNode+l.work[n], perRequest+l.request[n])
+		l.work[n], l.request[n] = 0, 0
+	}
+	l.touched = l.touched[:0]
+	for c, n := range others {
+		if n > 0 {
+			l.serve(r, &total, uint8(c), perNode, perRequest*float64(n))
+		}
+	}
+	r.refused = rate - r.served
+	r.p99 = l.quantile(&total.near)
+	l.price(r, &total, &w.cfg.Load)
+}
+
+// requests are those that were accepted, a second.
+type requests struct {
+	reads, writes float64
+	copies        float64            // Σ of the copies that writes go to
+	work          float64            // services on nodes
+	near          [distances]float64 // by distance to the nearest copy
+}
+
+// account is what becomes of so many requests a second for shards of a number of
+// readable copies, on average.
+func (l *load) account(rate, readShare float64, f *fate, copies float64) (t requests) {
+	reads, writes := rate*readShare, rate*(1-readShare)
+	t.reads, t.writes = reads*(1-f.readRefused), writes*(1-f.writeRefused)
+	t.copies = t.writes * copies
+	t.work = t.reads*l.readWork + t.copies
+	l.rates.stale += reads*f.readStale + writes*f.writeStale
+	return t
+}
+
+func (t *requests) add(x *requests, near *[distances]float64, r *rates) {
+	t.reads += x.reads
+	t.writes += x.writes
+	t.copies += x.copies
+	t.work += x.work
+	for d := range near {
+		t.near[d] += (x.reads + x.writes) * near[d]
+	}
+}
+
+// serve adds requests that nodes of a class serve, each of which has so many
+// services a second to do.
+func (l *load) serve(r *rates, t *requests, class uint8, work, requests float64) {
+	if requests == 0 {
+		return
+	}
+	rho := work / l.capacity * slowFactors[class]
+	var at queueing.Latency
+	miss := 0.0
+	for d, share := range t.near {
+		if share > 0 {
+			at = l.tables[class][d].At(rho)
+			miss += share * at.Miss
+			r.latency += requests * at.Served * share * (at.Mean + l.rtt[d])
+		}
+	}
+	served := requests * at.Served
+	r.served += served
+	r.slow += served * miss
+	k := int32(class)*binsPerClass + int32(min(rho*64, 64))
+	b := &l.bins[k]
+	if b.weight == 0 {
+		l.used = append(l.used, k)
+	}
+	b.weight += served
+	b.p50 += served * at.P50
+	b.p99 += served * at.P99
+}
+
+// quantile is the latency that 99 % of the served requests do not exceed. Those of
+// one bin have their mean median and p99, and a tail that falls exponentially from
+// one through the other; so it is exact where all nodes are alike.
+func (l *load) quantile(near *[distances]float64) float64 {
+	low, high, sum := math.Inf(1), 0.0, 0.0
+	for _, k := range l.used {
+		b := &l.bins[k]
+		b.p50 /= b.weight
+		b.p99 /= b.weight
+		sum += b.weight
+		for d, share := range near {
+			if share > 0 {
+				low, high = min(low, b.p99+l.rtt[d]), max(high, b.p99+l.rtt[d])
+			}
+		}
+	}
+	for high-low > 1e-6*high {
+		middle, tail := low+(high-low)/2, 0.0
+		for _, k := range l.used {
+			for d, share := range near {
+				if share > 0 {
+					tail += l.bins[k].weight * share * l.bins[k].tail(middle-l.rtt[d])
+				}
+			}
+		}
+		if tail > 0.01*sum {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	for _, k := range l.used {
+		l.bins[k] = bin{}
+	}
+	l.used = l.used[:0]
+	return high
+}
+
+// tail is the share of the bin's requests that take longer than t.
+func (b *bin) tail(t float64) float64 {
+	if t <= b.p50 {
+		return 1 - 0.5*max(t, 0)/b.p50
+	}
+	return 0.5 * math.Exp(-math.Log(50)*(t-b.p50)/(b.p99-b.p50))
+}
+
+func (l *load) fields(c *state.Codec) {
+	if !l.on {
+		return
+	}
+	l.process.Fields(c)
+	state.Fixed(c, l.class)
+	state.Fixed(c, l.serving[:])
+	for level := range l.quiet {
+		state.Fixed(c, l.quiet[level])
+	}
+	state.Value(c, &l.cuts)
+	state.Fixed(c, l.stuck)
+	state.Value(c, &l.stuckCopies)
+	state.Value(c, &l.slope)
+	state.Value(c, &l.stepAt)
+	state.Value(c, &l.measured.p99)
+	state.Value(c, &l.measured.refused)
+	if c.Restoring() {
+		l.dirty = true
+	}
+}

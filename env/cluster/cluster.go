@@ -226,6 +226,7 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: data.placement: %w", err)
 	}
+	w.countKinds()
 	if w.layout.Confined() {
 		w.peers = make([]int32, 0, 2*cfg.Data.Placement.ScatterWidth+w.wants)
 	}

@@ -135,7 +135,7 @@ func (w *World) checkQueue() error {
 		if at < w.now {
 			return fmt.Errorf("timer %d is set to %d, before now, %d", id, at, w.now)
 		}
-		if p := w.q.pos[id]; (p < 0) != (at == env.Never) || p >= 0 && w.q.heap[p] != int32(id) {
+		if p := w.q.pos[id]; (p < 0) != (at == env.Never) || p >= 0 && w.q.heap[p].id != int32(id) {
 			return fmt.Errorf("timer %d is at place %d of the queue for time %d", id, p, at)
 		}
 	}
@@ -399,13 +399,15 @@ func (w *World) checkShards() error {
 	}
 	for k := range length {
 		n := int32(0)
+		last := none
 		for s, before := w.lists.first[k], none; s != none; before, s = s, w.lists.links[s].next {
+			last = s
 			if n++; n > length[k] || w.lists.links[s].prev != before || int(w.lists.links[s].in) != k {
 				return fmt.Errorf("list %d is broken at shard %d", k, s)
 			}
 		}
-		if n != length[k] || n != w.lists.length[k] {
-			return fmt.Errorf("list %d has %d shards, linked %d, counted %d", k, length[k], n, w.lists.length[k])
+		if n != length[k] || n != w.lists.length[k] || last != w.lists.last[k] {
+			return fmt.Errorf("list %d has %d shards, linked %d, counted %d, and ends in %d, want %d", k, length[k], n, w.lists.length[k], w.lists.last[k], last)
 		}
 		if k >= classes(w.maxWant) {
 			if n > 0 && !w.q.pending(w.timers.retry) && !w.admitSoon && w.ledger.slow+w.ledger.fast == 0 {
@@ -438,12 +440,12 @@ func (w *World) checkRepairs() error {
 		if r.state() != replicaRebuilding || r.node() != dst || r.pos() != int32(id)%w.streams || !w.up(dst) || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
 			return fmt.Errorf("repair %d from node %d to %d fills record %d of state %d", id, src, dst, f.replica, r.state())
 		}
-		if !(f.start >= 0 && f.start <= f.end && f.end <= math.MaxFloat64) {
-			return fmt.Errorf("repair %d runs from %g to %g", id, f.start, f.end)
+		zone := w.zoneOf(dst)
+		if end := f.start + w.shardBytes/float64(w.weight(f.fast)); !(f.start >= 0 && f.start <= w.clocks[zone].v && f.end == end) {
+			return fmt.Errorf("repair %d runs from %g to %g, want to %g, and it is %g", id, f.start, f.end, end, w.clocks[zone].v)
 		}
 		in[dst]++
 		out[src]++
-		zone := w.zoneOf(dst)
 		weights[zone] += w.weight(f.fast)
 		inFlight[zone]++
 		if f.fast {

@@ -145,7 +145,7 @@ func (w *World) place(s int32, have *holders) (src, dst int32) {
 	origin := int(w.zoneTable[have.node[0]])
 	turn, zone, rank := 0, 0, -1
 	if w.zones > 1 {
-		turn = seed.Below(d.At(0, 0), w.zones)
+		turn = int(uint64(uint32(d)) * uint64(w.zones) >> 32)
 	}
 	for try := uint64(1); try <= zoneTries && dst == none; try++ {
 		if zone, rank = w.nextZone(s, have, origin, turn, rank); zone < 0 {

@@ -199,7 +199,7 @@ func (p *player) step(a Action) env.Outcome {
 func (p *player) run() {
 	w := p.w
 	for stop := false; !stop; {
-		id, at := w.q.heap[0], w.q.at[w.q.heap[0]]
+		id, at := w.q.next()
 		if at != w.now {
 			w.accrue(at)
 			w.now = at

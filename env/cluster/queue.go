@@ -13,15 +13,24 @@ import (
 type queue struct {
 	at   []env.Time // by timer id; env.Never where not set
 	pos  []int32    // by timer id: its place in heap, −1 where not set
-	heap []int32    // timer ids
-	n    int32      // timers set
+	heap []timer
+	n    int32 // timers set
 }
+
+// timer is a timer that is set. The heap holds times beside ids, so that
+// comparing children reads memory in order.
+type timer struct {
+	at env.Time
+	id int32
+}
+
+func (t timer) before(u timer) bool { return t.at < u.at || t.at == u.at && t.id < u.id }
 
 func newQueue(timers int) queue {
 	q := queue{
 		at:   make([]env.Time, timers),
 		pos:  make([]int32, timers),
-		heap: make([]int32, timers),
+		heap: make([]timer, timers),
 	}
 	q.clear()
 	return q
@@ -50,11 +59,10 @@ func (q *queue) set(id int32, at env.Time) {
 	}
 	earlier := at < q.at[id]
 	q.at[id] = at
-	q.pos[id], q.heap[p] = p, id
-	if earlier {
-		q.up(p)
+	if t := (timer{at, id}); earlier {
+		q.up(p, t)
 	} else {
-		q.down(p)
+		q.down(p, t)
 	}
 }
 
@@ -63,69 +71,65 @@ func (q *queue) cancel(id int32) { q.set(id, env.Never) }
 // pending reports whether timer id is set.
 func (q *queue) pending(id int32) bool { return q.pos[id] >= 0 }
 
-// pop takes the earliest timer. The queue must not be empty.
+// next is the earliest timer. The queue must not be empty.
+func (q *queue) next() (id int32, at env.Time) { return q.heap[0].id, q.heap[0].at }
+
+// pop takes the earliest timer.
 func (q *queue) pop() (id int32, at env.Time) {
-	id = q.heap[0]
-	at = q.at[id]
+	id, at = q.next()
 	q.remove(0)
 	return id, at
 }
 
 func (q *queue) remove(p int32) {
-	id := q.heap[p]
+	id := q.heap[p].id
 	q.at[id], q.pos[id] = env.Never, -1
 	q.n--
 	if p == q.n {
 		return
 	}
 	last := q.heap[q.n]
-	q.heap[p], q.pos[last] = last, p
-	if p > 0 && q.less(last, q.heap[(p-1)/4]) {
-		q.up(p)
+	if p > 0 && last.before(q.heap[(p-1)/4]) {
+		q.up(p, last)
 	} else {
-		q.down(p)
+		q.down(p, last)
 	}
 }
 
-func (q *queue) less(a, b int32) bool {
-	return q.at[a] < q.at[b] || q.at[a] == q.at[b] && a < b
-}
-
-func (q *queue) up(p int32) {
-	id := q.heap[p]
+// up puts t at place p or above, down at place p or below.
+func (q *queue) up(p int32, t timer) {
 	for p > 0 {
 		parent := (p - 1) / 4
 		above := q.heap[parent]
-		if !q.less(id, above) {
+		if !t.before(above) {
 			break
 		}
-		q.heap[p], q.pos[above] = above, p
+		q.heap[p], q.pos[above.id] = above, p
 		p = parent
 	}
-	q.heap[p], q.pos[id] = id, p
+	q.heap[p], q.pos[t.id] = t, p
 }
 
-func (q *queue) down(p int32) {
-	id := q.heap[p]
+func (q *queue) down(p int32, t timer) {
+	heap := q.heap[:q.n]
 	for {
-		first := 4*p + 1
-		if first >= q.n {
+		first := int(4*p + 1)
+		if first >= len(heap) {
 			break
 		}
-		least := first
-		for c := first + 1; c < min(first+4, q.n); c++ {
-			if q.less(q.heap[c], q.heap[least]) {
-				least = c
+		least, below := first, heap[first]
+		for c := first + 1; c < min(first+4, len(heap)); c++ {
+			if heap[c].before(below) {
+				least, below = c, heap[c]
 			}
 		}
-		below := q.heap[least]
-		if !q.less(below, id) {
+		if !below.before(t) {
 			break
 		}
-		q.heap[p], q.pos[below] = below, p
-		p = least
+		heap[p], q.pos[below.id] = below, p
+		p = int32(least)
 	}
-	q.heap[p], q.pos[id] = id, p
+	heap[p], q.pos[t.id] = t, p
 }
 
 // fields carries the pending times; the heap is rebuilt from them, for its

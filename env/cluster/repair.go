@@ -154,8 +154,11 @@ func (w *World) admitImplied() {
 			at := w.cursor[n] + ahead
 			i := int(at) * w.stride
 			others := e[i+1 : i+w.stride]
-			kind := w.kindOf(others)
-			if e[i]&marked != 0 || !w.othersHealthy(others, healthBad) || !w.impliesOrder(n, kind) {
+			kind := -1
+			if e[i]&marked == 0 && w.othersHealthy(others, healthBad) {
+				kind = w.kindOf(others)
+			}
+			if kind < 0 || !w.impliesOrder(n, kind) {
 				w.swapEntries(n, e, at, w.cursor[n]) // it has orders of its own, or none
 				w.cursor[n]++
 				continue

@@ -98,15 +98,16 @@ type store struct {
 	// implied counts, by node, the plain shards with this node alone bad, by the
 	// copies that are left and whether these are in one zone or several:
 	// [nodes*impliedKinds].
-	implied   []int32
-	badNodes  int32             // nodes with that health
-	oddShards []int32           // scratch of odd
-	layout    *placement.Layout // nodes at the start
-	peers     []int32           // scratch: nodes that keep to the layout
-	apart     bool              // whether copies of a shard are never in one rack
-	wants     int               // copies at the start
-	maxWant   int
-	uniform   bool // whether all shards want the same number of copies
+	implied    []int32
+	badNodes   int32             // nodes with that health
+	oddShards  []int32           // scratch of odd
+	firstKinds []int32           // unmarked, as the layout has it
+	layout     *placement.Layout // nodes at the start
+	peers      []int32           // scratch: nodes that keep to the layout
+	apart      bool              // whether copies of a shard are never in one rack
+	wants      int               // copies at the start
+	maxWant    int
+	uniform    bool // whether all shards want the same number of copies
 }
 
 // impliedKinds is how many kinds of implied shards there are: 0 to maxFactor−1
@@ -520,11 +521,9 @@ func (w *World) fillStore() {
 	clear(w.held)
 	clear(w.records)
 	clear(w.info)
-	clear(w.live)
 	clear(w.marks)
 	clear(w.health)
 	clear(w.implied)
-	clear(w.unmarked)
 	w.badNodes = 0
 	for s := range w.info {
 		w.info[s].want = uint8(w.wants)
@@ -539,6 +538,8 @@ func (w *World) fillStore() {
 	} else {
 		w.fillAny(factor)
 	}
+	copy(w.live, w.held)
+	copy(w.unmarked, w.firstKinds)
 	w.ledger.copies = int32(w.shards * factor)
 	w.ledger.copiesBy = w.startBy
 	w.byReadable = [maxFactor + spare + 1]int32{}
@@ -546,17 +547,30 @@ func (w *World) fillStore() {
 	w.reachableSpace -= int64(w.shards * factor)
 }
 
+// countKinds counts the entries of the layout by node and kind.
+func (w *World) countKinds() {
+	w.firstKinds = make([]int32, len(w.unmarked))
+	others := make([]int32, w.stride-1)
+	for s := range w.shards {
+		nodes := w.layout.Nodes[s*w.wants : (s+1)*w.wants]
+		for j, n := range nodes {
+			fill(others, int32(w.nodes))
+			copy(others[copy(others, nodes[:j]):], nodes[j+1:])
+			w.firstKinds[int(n)*impliedKinds+w.kindOf(others)]++
+		}
+	}
+}
+
 // fillTriples is fillAny for the usual case: three copies, never more.
 func (w *World) fillTriples() {
-	nodes, kinds := w.layout.Nodes, [2]int{4, 5}
+	nodes := w.layout.Nodes
 	for s := range w.shards {
 		w.info[s].flags = shardPlain
 		a, b, c := nodes[3*s], nodes[3*s+1], nodes[3*s+2]
-		x, y, z := w.zoneTable[a], w.zoneTable[b], w.zoneTable[c]
 		records := w.records[s*w.width:][:3]
-		records[0] = w.fillEntry(int32(s), a, b, c, kinds[several(y, z)])
-		records[1] = w.fillEntry(int32(s), b, a, c, kinds[several(x, z)])
-		records[2] = w.fillEntry(int32(s), c, a, b, kinds[several(x, y)])
+		records[0] = w.fillEntry(int32(s), a, b, c)
+		records[1] = w.fillEntry(int32(s), b, a, c)
+		records[2] = w.fillEntry(int32(s), c, a, b)
 	}
 }
 
@@ -568,13 +582,11 @@ func several(x, y int32) int {
 }
 
 // fillEntry adds the entry of shard s to node n.
-func (w *World) fillEntry(s, n, other, another int32, kind int) replica {
+func (w *World) fillEntry(s, n, other, another int32) replica {
 	pos := w.held[n]
 	e := w.entries[(int(n)*w.capacity+int(pos))*3:][:3]
 	e[0], e[1], e[2] = s, other, another
 	w.held[n] = pos + 1
-	w.live[n]++
-	w.unmarked[int(n)*impliedKinds+kind]++
 	return newReplica(n, pos, replicaLive)
 }
 
@@ -585,7 +597,6 @@ func (w *World) fillAny(factor int) {
 		for j, n := range nodes {
 			w.records[s*w.width+j] = newReplica(n, w.held[n], replicaLive)
 			w.held[n]++
-			w.live[n]++
 			e := w.entriesOf(n)
 			e = e[len(e)-w.stride:]
 			fill(e, int32(w.nodes))
@@ -597,7 +608,6 @@ func (w *World) fillAny(factor int) {
 					k++
 				}
 			}
-			w.unmarked[int(n)*impliedKinds+w.kindOf(e[1:])]++
 		}
 		w.info[s].flags = shardPlain
 	}

@@ -158,7 +158,7 @@ func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate, copies flo
 	for k, n := range rest {
 		shards += n
 		copies += float64(k) * float64(n)
-		missing += int64(n) * int64(max(0, w.wants-k))
+		missing += int64(w.byReadable[k]) * int64(max(0, w.wants-k))
 	}
 	if shards == 0 {
 		return fate{}, 0

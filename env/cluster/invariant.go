@@ -27,7 +27,10 @@ func (w *World) CheckInvariants() error {
 	if err := w.checkShards(); err != nil {
 		return err
 	}
-	return w.checkRepairs()
+	if err := w.checkRepairs(); err != nil {
+		return err
+	}
+	return w.checkLoad()
 }
 
 // checkRanges makes sure that every index is one, so that what follows can use
@@ -290,6 +293,8 @@ func (w *World) checkEntries(n int32) error {
 func (w *World) checkShards() error {
 	var copies, unavailable, charged, orders, short, believedShort, one, no int32
 	var wants [maxFactor + 1]int32
+	var byReadable [maxFactor + spare + 1]int32
+	var copiesBy [providers]int32
 	implied := make([]int32, len(w.implied))
 	classImplied := make([]int32, len(w.classImplied))
 	length := make([]int32, len(w.lists.length))
@@ -309,11 +314,15 @@ func (w *World) checkShards() error {
 			if seen[r.node()] {
 				return fmt.Errorf("shard %d has two records on node %d", s, r.node())
 			}
+			if r.state() != replicaRebuilding && w.health[r.node()]&healthDead == 0 {
+				copiesBy[w.provider[w.regionOfZone(w.zoneOf(r.node()))]]++
+			}
 			seen[r.node()] = true
 			switch r.state() {
 			case replicaRebuilding:
 				active++
 				copies++
+				copiesBy[w.provider[w.regionOfZone(w.zoneOf(r.node()))]]++
 			case replicaLive:
 				live++
 				if w.health[r.node()]&healthBad != 0 {
@@ -323,6 +332,7 @@ func (w *World) checkShards() error {
 			}
 		}
 		copies += int32(intact)
+		byReadable[readable]++
 		if active != x.active {
 			return fmt.Errorf("shard %d: %d repairs in flight, counted %d", s, active, x.active)
 		}
@@ -381,6 +391,9 @@ func (w *World) checkShards() error {
 		}
 	}
 	l := &w.ledger
+	if byReadable != w.byReadable || w.mixed && copiesBy != l.copiesBy {
+		return fmt.Errorf("shards by readable copies %v, copies by provider %v; counted %v, %v", byReadable, copiesBy, w.byReadable, l.copiesBy)
+	}
 	if copies != l.copies || unavailable != l.unavailable || charged != l.chargedUnavailable || short != l.short {
 		return fmt.Errorf("copies %d, unavailable %d, charged %d, short %d; counted %d, %d, %d, %d",
 			copies, unavailable, charged, short, l.copies, l.unavailable, l.chargedUnavailable, l.short)

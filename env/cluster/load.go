@@ -318,8 +318,8 @@ func (w *World) evaluate() {
 	share := p.Rest()
 	f, copies := w.restFate(&rest)
 	near := w.restNear()
-	t := l.account(rate*share, reads, &f, copies)
-	total.add(&t, &near, r)
+	t := l.accept(rate*share, reads, &f, copies)
+	total.add(&t, &near)
 	perNode, perRequest := 0.0, 0.0
 	if serving > 0 {
 		perNode, perRequest = t.work/float64(serving), (t.reads+t.writes)/float64(serving)
@@ -327,10 +327,13 @@ func (w *World) evaluate() {
 	for rank := range l.tracked {
 		x := &l.tracked[rank]
 		f := w.trackedFate(x)
-		t := l.account(rate*p.Share(rank), reads, &f, float64(x.readable))
-		total.add(&t, &x.near, r)
+		t := l.accept(rate*p.Share(rank), reads, &f, float64(x.readable))
+		total.add(&t, &x.near)
+		if t.reads+t.writes == 0 {
+			continue
+		}
 		for _, n := range x.nodes[:x.readable] {
-			if l.request[n] == 0 && l.work[n] == 0 {
+			if l.request[n] == 0 {
 				l.touched = append(l.touched, n)
 			}
 			l.work[n] += t.work / float64(x.readable)
@@ -357,7 +360,6 @@ func (w *World) evaluate() {
 			l.serve(r, &total, uint8(c), perNode, perRequest*float64(n))
 		}
 	}
-	r.refused = rate - r.served
 	r.p99 = l.quantile(&total.near)
 	l.price(r, &total, &w.cfg.Load)
 }
@@ -370,18 +372,19 @@ type requests struct {
 	near          [distances]float64 // by distance to the nearest copy
 }
 
-// account is what becomes of so many requests a second for shards of a number of
+// accept is what becomes of so many requests a second for shards of a number of
 // readable copies, on average.
-func (l *load) account(rate, readShare float64, f *fate, copies float64) (t requests) {
+func (l *load) accept(rate, readShare float64, f *fate, copies float64) (t requests) {
 	reads, writes := rate*readShare, rate*(1-readShare)
 	t.reads, t.writes = reads*(1-f.readRefused), writes*(1-f.writeRefused)
 	t.copies = t.writes * copies
 	t.work = t.reads*l.readWork + t.copies
+	l.rates.refused += reads*f.readRefused + writes*f.writeRefused
 	l.rates.stale += reads*f.readStale + writes*f.writeStale
 	return t
 }
 
-func (t *requests) add(x *requests, near *[distances]float64, r *rates) {
+func (t *requests) add(x *requests, near *[distances]float64) {
 	t.reads += x.reads
 	t.writes += x.writes
 	t.copies += x.copies
@@ -409,6 +412,7 @@ func (l *load) serve(r *rates, t *requests, class uint8, work, requests float64)
 	}
 	served := requests * at.Served
 	r.served += served
+	r.refused += requests * (1 - at.Served)
 	r.slow += served * miss
 	k := int32(class)*binsPerClass + int32(min(rho*64, 64))
 	b := &l.bins[k]
@@ -487,3 +491,74 @@ func (l *load) fields(c *state.Codec) {
 		l.dirty = true
 	}
 }
+
+// checkLoad recounts what is kept of load.
+func (w *World) checkLoad() error {
+	l := &w.load
+	if !l.on {
+		return nil
+	}
+	var serving [slowClasses]int32
+	var quiet [levels3][]int32
+	for level := range quiet {
+		quiet[level] = make([]int32, len(l.quiet[level]))
+	}
+	copies := int64(0)
+	for n := range int32(w.nodes) {
+		if c := slowClass(w.slow[n]); c != l.class[n] {
+			return fmt.Errorf("node %d is slow by %g, class %d, counted %d", n, w.slow[n], c, l.class[n])
+		}
+		isQuiet := w.health[n]&healthQuiet != 0
+		if isQuiet {
+			for level := range quiet {
+				quiet[level][w.around(n, level)]++
+			}
+		} else {
+			serving[l.class[n]]++
+		}
+		pending := w.q.pending(w.timers.failover + n)
+		if l.stuck[n] < none || l.stuck[n] != none && (!isQuiet || !l.primaries) || l.stuck[n] == none && pending {
+			return fmt.Errorf("node %d serves: %v, and has %d copies with their primaries, that will move: %v", n, !isQuiet, l.stuck[n], pending)
+		}
+		copies += int64(max(0, l.stuck[n]))
+		if l.stuck[n] != none && !pending {
+			lost := false
+			for level := range l.quiet {
+				lost = lost || l.quiet[level][w.around(n, level)] >= w.lostFrom(level)
+			}
+			if !lost {
+				return fmt.Errorf("the primaries of node %d will not move", n)
+			}
+		}
+	}
+	for level := range quiet {
+		for k, c := range quiet[level] {
+			if c != l.quiet[level][k] {
+				return fmt.Errorf("domain %d of level %d has %d quiet nodes, counted %d", k, level, c, l.quiet[level][k])
+			}
+		}
+	}
+	if serving != l.serving || copies != l.stuckCopies {
+		return fmt.Errorf("serving nodes by class %v, %d copies with primaries on others; counted %v, %d", serving, copies, l.serving, l.stuckCopies)
+	}
+	cuts := int32(0)
+	for a := range w.zones {
+		for b := range w.zones {
+			if !w.reaches(a, b) {
+				cuts++
+			}
+		}
+	}
+	if cuts != l.cuts {
+		return fmt.Errorf("%d ways between zones are cut, counted %d", cuts, l.cuts)
+	}
+	if p := l.process; p.Now() > w.now || w.q.at[w.timers.load] != p.Next() && !w.ended {
+		return fmt.Errorf("the load is of %d and changes at %d, want %d", p.Now(), w.q.at[w.timers.load], p.Next())
+	}
+	if !w.ledger.requests.finite() || !finite(l.slope) || !finite(l.measured.p99) || !finite(l.measured.refused) || l.stepAt < 0 || l.stepAt > w.now {
+		return fmt.Errorf("requests %+v, measured %+v, slope %g at %d", w.ledger.requests, l.measured, l.slope, l.stepAt)
+	}
+	return nil
+}
+
+func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }

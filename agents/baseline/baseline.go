@@ -10,6 +10,7 @@ package baseline
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"mend/agents"
@@ -19,20 +20,22 @@ import (
 
 // Config holds the parameters of the baselines that have some.
 type Config struct {
-	HDFS      HDFS      `yaml:"hdfs"`
-	Ceph      Ceph      `yaml:"ceph"`
-	Cockroach Cockroach `yaml:"cockroach"`
-	Carbonite Carbonite `yaml:"carbonite"`
-	Local     Local     `yaml:"local"`
+	HDFS         HDFS         `yaml:"hdfs"`
+	Ceph         Ceph         `yaml:"ceph"`
+	Cockroach    Cockroach    `yaml:"cockroach"`
+	Carbonite    Carbonite    `yaml:"carbonite"`
+	Local        Local        `yaml:"local"`
+	K8s          K8s          `yaml:"k8s"`
+	PredictDrain PredictDrain `yaml:"predict_drain"`
 }
 
-// HDFS declares a node dead after Timeout of silence.
+// HDFS declares a node dead, or all of a domain, after Timeout of silence.
 type HDFS struct {
 	Timeout time.Duration `yaml:"timeout"`
 }
 
 // Ceph takes a node out OutInterval after Grace of silence, but never while
-// its whole rack is down.
+// its whole rack is down. It so leaves a domain alone that holds such a rack.
 type Ceph struct {
 	Grace       time.Duration `yaml:"grace"`
 	OutInterval time.Duration `yaml:"out_interval"`
@@ -58,19 +61,40 @@ type Local struct {
 	Wait time.Duration `yaml:"wait"`
 }
 
+// K8s declares a node dead, as Kubernetes evicts what runs on it, after Grace
+// and Toleration of silence, but waits while ZoneUnhealthy or more of its zone
+// is unreachable. (Kubernetes then evicts at a tenth of its rate, and in zones
+// of up to 50 nodes not at all.)
+type K8s struct {
+	Grace         time.Duration `yaml:"grace"`
+	Toleration    time.Duration `yaml:"toleration"`
+	ZoneUnhealthy float64       `yaml:"zone_unhealthy"`
+}
+
+// PredictDrain is HDFS, and drains nodes under an alarm of a score of Threshold
+// or more.
+type PredictDrain struct {
+	Threshold float64 `yaml:"threshold"`
+}
+
 // DefaultConfig has the products' defaults. HDFS: 2·5 min + 10·3 s
 // (dfs.namenode.heartbeat.recheck-interval, dfs.heartbeat.interval); Ceph:
 // osd_heartbeat_grace, mon_osd_down_out_interval and mon_osd_down_out_subtree_
 // limit=rack; CockroachDB: server.time_until_store_dead. Carbonite (Chun et
 // al., NSDI 2006) has no default; with 3, a shard short of one of three copies is
-// repaired. Local waits as long as HDFS.
+// repaired. Local waits as long as HDFS. Kubernetes: node-monitor-grace-period 40 s
+// (50 s in recent versions), default-not-ready-toleration-seconds 300,
+// unhealthy-zone-threshold 0.55. PredictDrain acts where an alarm is more likely
+// true than not, were half of them true.
 func DefaultConfig() Config {
 	return Config{
-		HDFS:      HDFS{Timeout: 630 * time.Second},
-		Ceph:      Ceph{Grace: 20 * time.Second, OutInterval: 600 * time.Second},
-		Cockroach: Cockroach{Timeout: 5 * time.Minute},
-		Carbonite: Carbonite{Low: 3},
-		Local:     Local{Wait: 630 * time.Second},
+		HDFS:         HDFS{Timeout: 630 * time.Second},
+		Ceph:         Ceph{Grace: 20 * time.Second, OutInterval: 600 * time.Second},
+		Cockroach:    Cockroach{Timeout: 5 * time.Minute},
+		Carbonite:    Carbonite{Low: 3},
+		Local:        Local{Wait: 630 * time.Second},
+		K8s:          K8s{Grace: 40 * time.Second, Toleration: 300 * time.Second, ZoneUnhealthy: 0.55},
+		PredictDrain: PredictDrain{Threshold: 0.5},
 	}
 }
 
@@ -85,6 +109,10 @@ func (c Config) Validate() error {
 	duration("ceph.out_interval", c.Ceph.OutInterval)
 	duration("cockroach.timeout", c.Cockroach.Timeout)
 	duration("local.wait", c.Local.Wait)
+	duration("k8s.grace", c.K8s.Grace)
+	duration("k8s.toleration", c.K8s.Toleration)
+	e.Want(c.K8s.ZoneUnhealthy > 0 && c.K8s.ZoneUnhealthy <= 1, "k8s.zone_unhealthy", c.K8s.ZoneUnhealthy, "above 0, to 1")
+	e.Want(c.PredictDrain.Threshold >= 0 && c.PredictDrain.Threshold <= 1, "predict_drain.threshold", c.PredictDrain.Threshold, "0 to 1")
 	e.Want(c.Carbonite.Low >= 1 && c.Carbonite.Low <= 6, "carbonite.low", c.Carbonite.Low, "1 to 6")
 	return e.Err()
 }
@@ -93,6 +121,10 @@ func (c Config) Validate() error {
 type rule struct {
 	timeout    float64 // seconds of silence after which a node is declared dead
 	spareRacks bool    // but not while its whole rack is unreachable
+	spareZones bool    // nor while as much of its zone is unreachable as
+	unhealthy  float64 // this
+	drains     bool    // suspects are drained whose alarm has a score of
+	threshold  float64 // this
 	low        float64 // shards with fewer believed live copies are repaired,
 	repairGone bool    // and those of which no missing copy can return
 	local      bool    // the rule of Local, with
@@ -115,6 +147,8 @@ func rules(c Config) []struct {
 		{"cockroach", rule{timeout: c.Cockroach.Timeout.Seconds(), repairGone: true}},
 		{"carbonite", rule{timeout: never, low: float64(c.Carbonite.Low)}},
 		{"local", rule{timeout: never, local: true, wait: c.Local.Wait.Seconds()}},
+		{"k8s", rule{timeout: (c.K8s.Grace + c.K8s.Toleration).Seconds(), spareZones: true, unhealthy: c.K8s.ZoneUnhealthy, repairGone: true}},
+		{"predict-drain", rule{timeout: c.HDFS.Timeout.Seconds(), drains: true, threshold: c.PredictDrain.Threshold, repairGone: true}},
 	}
 }
 
@@ -135,8 +169,11 @@ type Policy struct {
 
 	// Features by index.
 	isNode, silence, rackShare, copies, zones, awaited, riskAge int
+	// These are −1 in worlds that ask fewer kinds of question.
+	isDomain, isSuspect, isLoad, isReview, zoneShare, score int
 	// Actions by index.
 	hold, declare, fastSameZone, sameZone, otherZone, retry int
+	drain                                                   int    // −1 where there is none
 	waits                                                   []wait // shortest first
 }
 
@@ -174,6 +211,16 @@ func New(name string, c Config, spec *env.Spec) (*Policy, error) {
 		}
 		*x.index = i
 	}
+	for _, x := range []struct {
+		index *int
+		name  string
+	}{
+		{&p.isDomain, "is_domain_unreachable"}, {&p.isSuspect, "is_node_suspect"}, {&p.isLoad, "is_shard_load"},
+		{&p.isReview, "is_cluster_review"}, {&p.zoneShare, "zone_unreachable_share"}, {&p.score, "alarm_score"},
+	} {
+		*x.index = slices.IndexFunc(spec.Features, func(f env.Feature) bool { return f.Name == x.name })
+	}
+	p.drain = slices.Index(spec.Actions, "drain")
 	p.waits = make([]wait, 4)
 	for _, x := range []struct {
 		index *int
@@ -207,16 +254,29 @@ func (p *Policy) Act(t *env.TimeStep, actions []int) {
 	}
 }
 
+// raw is the value of a feature in its unit, 0 where the world does not have it.
 func (p *Policy) raw(obs []float32, feature int) float64 {
+	if feature < 0 {
+		return 0
+	}
 	return float64(p.spec.Features[feature].Raw(obs[feature]))
 }
 
 func (p *Policy) decide(obs []float32, legal []bool) int {
-	decide := p.onShards
-	if p.raw(obs, p.isNode) > 0.5 {
-		decide = p.onNode
+	is := func(feature int) bool { return p.raw(obs, feature) > 0.5 }
+	a := p.hold
+	switch {
+	case is(p.isNode), is(p.isDomain):
+		a = p.onLost(obs, legal)
+	case is(p.isSuspect):
+		if p.rule.drains && p.drain >= 0 && p.raw(obs, p.score) >= p.rule.threshold {
+			a = p.drain
+		}
+	case is(p.isLoad), is(p.isReview):
+		// Nothing: these systems leave it to their operators.
+	default:
+		a = p.onShards(obs, legal)
 	}
-	a := decide(obs, legal)
 	if !legal[a] {
 		return p.hold
 	}
@@ -226,25 +286,34 @@ func (p *Policy) decide(obs []float32, legal []bool) int {
 // slack absorbs the rounding of silence, which is ln(1+minutes) in float32.
 const slack = 1.0
 
-func (p *Policy) onNode(obs []float32, legal []bool) int {
+// overshoot is how much later than meant a node may be declared dead, in
+// seconds: about as long as a world's monitor gathers nodes that are lost
+// together, before it asks for the first time.
+const overshoot = 5.0
+
+// onLost is about a node or a domain that is unreachable.
+func (p *Policy) onLost(obs []float32, legal []bool) int {
 	if math.IsInf(p.rule.timeout, 1) {
 		return p.hold
 	}
 	left := p.rule.timeout - p.seconds(obs, p.silence)
 	if left <= slack {
-		if legal[p.declare] && !(p.rule.spareRacks && p.raw(obs, p.rackShare) > 0.999) {
-			return p.declare
+		switch {
+		case !legal[p.declare],
+			p.rule.spareRacks && p.raw(obs, p.rackShare) > 0.999,
+			p.rule.spareZones && p.raw(obs, p.zoneShare) > p.rule.unhealthy-1e-6:
+			return p.retry
 		}
-		return p.retry
+		return p.declare
 	}
 	return p.waitFor(left)
 }
 
-// waitFor is the longest wait that does not overshoot, else the shortest.
+// waitFor is the longest wait that hardly overshoots, else the shortest.
 func (p *Policy) waitFor(seconds float64) int {
 	a := p.waits[0].action
 	for _, w := range p.waits {
-		if w.seconds <= seconds+slack {
+		if w.seconds <= seconds+overshoot {
 			a = w.action
 		}
 	}

@@ -35,9 +35,10 @@ type books struct {
 	degraded      int
 	lostCount     int
 	completed     int
-	cut           int     // repairs that ended before they were complete
-	fastest       float64 // largest rate, bytes/µs
-	worst         float64 // largest error of a completion, µs
+	cut           int      // repairs that ended before they were complete
+	fastest       float64  // largest rate, bytes/µs
+	flags         []uint16 // of the nodes, when it was last looked at them
+	worst         float64  // largest error of a completion, µs
 }
 
 // twin is one repair.
@@ -63,7 +64,7 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 	b.shortUS, b.degraded, b.lostCount = w.ledger.shortSeconds*1e6, int(w.ledger.degraded), int(w.ledger.lost)
 	for s := range b.lost {
 		b.lost[s] = w.info[s].flags&shardLost != 0
-		b.under[s] = w.readableOf(int32(s)) < w.cfg.Data.ReplicationFactor
+		b.under[s] = w.readableOf(int32(s)) < int(w.info[s].want)
 	}
 	b.count()
 	p.before = func(int32) { b.advance() }
@@ -73,8 +74,15 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 		switch a {
 		case Restart:
 			b.lump(partActions, w.cfg.Prices.Restart)
-		case DeclareDead:
-			b.lump(partActions, w.cfg.Prices.Declare)
+		case Replace:
+			b.lump(partActions, w.cfg.Prices.Replace)
+		}
+		for n, before := range b.flags {
+			if set := w.nodeFlags[n] &^ before; set&nodeDeclared != 0 {
+				b.lump(partActions, w.cfg.Prices.Declare)
+			} else if set&nodeFailedOver != 0 {
+				b.lump(partActions, w.cfg.Prices.FailOver)
+			}
 		}
 		b.look()
 		b.count()
@@ -85,6 +93,7 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 // count counts everything.
 func (b *books) count() {
 	w := b.w
+	b.flags = append(b.flags[:0], w.nodeFlags...)
 	b.copies, b.slow, b.fast, b.charged, b.unavailable, b.short = 0, 0, 0, 0, 0, 0
 	for s := range w.shards {
 		readable, intact := 0, 0
@@ -116,7 +125,7 @@ func (b *books) count() {
 				b.charged++
 			}
 		}
-		if under := readable < w.cfg.Data.ReplicationFactor; under != b.under[s] {
+		if under := readable < int(w.info[s].want); under != b.under[s] {
 			if b.under[s] = under; under {
 				b.degraded++
 			}
@@ -158,7 +167,7 @@ func (b *books) rates() []float64 {
 	}
 	for f := range x {
 		if x[f] > 0 {
-			share := w.cfg.Repair.ZoneMBps * x[f] / weight[b.zone(int32(f/w.cfg.Repair.StreamsPerNode))]
+			share := w.cfg.Repair.ZoneMBps * throttles[w.throttle] * x[f] / weight[b.zone(int32(f/w.cfg.Repair.StreamsPerNode))]
 			x[f] = min(w.cfg.Repair.StreamMBps*x[f], share) // MB/s are bytes/µs
 			b.fastest = max(b.fastest, x[f])
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"mend/env"
 	"mend/env/seed"
 )
 
@@ -45,4 +46,33 @@ func BenchmarkBacklog(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+}
+
+// BenchmarkObserve writes the observation of one question of each kind.
+func BenchmarkObserve(b *testing.B) {
+	c := rackBursts()
+	c.Predictor.Preset, c.Suspicion.Flaps = "good", 1
+	p := newPlayer(newTest(b, c))
+	states := map[Kind][]byte{}
+	for s := range seed.Seed(4) {
+		policy := random(uint64(s))
+		for p.reset(s); !p.w.ended; p.step(policy(p)) {
+			if _, ok := states[p.w.kind]; !ok && p.w.now > 10*env.Day {
+				states[p.w.kind] = p.w.AppendState(nil)
+			}
+		}
+	}
+	for k := range kinds {
+		if states[k] == nil {
+			continue
+		}
+		b.Run(k.String(), func(b *testing.B) {
+			if err := p.w.RestoreState(states[k]); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				p.w.observe(p.obs, p.mask)
+			}
+		})
+	}
 }

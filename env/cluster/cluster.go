@@ -25,14 +25,18 @@ type Kind uint8
 
 // The kinds of decision.
 const (
-	NodeUnreachable Kind = iota
+	NodeUnreachable   Kind = iota
+	DomainUnreachable      // most nodes of a rack, zone or region at once
+	NodeSuspect            // an alarm was raised on a node that answers
 	ShardsAtRisk
-	NoQuestion // what an episode ends in; hold is the only answer
+	ShardLoad     // a shard is too hot or too cold for its replicas
+	ClusterReview // a burst or a backlog has begun, ended, or lasts
+	NoQuestion    // what an episode ends in; hold is the only answer
 	kinds
 )
 
 func (k Kind) String() string {
-	return [...]string{"node unreachable", "shards at risk", "nothing"}[k]
+	return [...]string{"node unreachable", "domain unreachable", "node suspect", "shards at risk", "shard load", "cluster review", "nothing"}[k]
 }
 
 // Flags of a node. The first group is truth, the second the controller's
@@ -44,7 +48,11 @@ const (
 	nodeUnreachable // silent for the monitor's timeout
 	nodeDeclared    // declared dead
 	nodeRestarted   // a restart was tried since it became unreachable
-	nodeDraining    // its copies are being moved elsewhere
+	nodeFailedOver  // its primaries were moved away since then
+	nodeSuspect     // an alarm on it stands
+	nodeCordoned    // is given no new copies while the alarm stands
+	nodeDraining    // its copies are being moved elsewhere, while the alarm stands
+	nodeRebooted    // was restarted because of the alarm
 )
 
 // World is one replicated store. It implements env.Env and env.Measured.
@@ -98,9 +106,10 @@ type World struct {
 
 	// Nodes.
 	nodeFlags []uint16
+	planned   []env.Time // until when a restart or exchange that was ordered excuses its silence
 	lastBeat  []env.Time // while down or unreachable: when it was last heard
 	upSince   []env.Time // truth, while up
-	asked     []uint16   // decisions about it since it became unreachable
+	asked     []uint16   // decisions about it alone since it became unreachable
 	flaps     []float64  // times it became unreachable, decaying over a week
 	flapsAt   []env.Time
 	cursor    []int32    // where it is leaving: entries of which the repair was begun or ordered apart
@@ -111,13 +120,15 @@ type World struct {
 	ordinal   [processes][]uint32
 
 	// Racks and zones.
-	cuts            []uint8 // by rack: outages under way of domains that it is in
-	rackUnreachable []int32
-	zoneUnreachable []int32
-	zoneDeclared    []int32
-	clocks          []zoneClock
-	zoneTable       []int32 // by node; one more for no node
-	rackTable       []int32
+	cuts         []uint8 // by rack: outages under way of domains that it is in
+	zoneDeclared []int32
+	clocks       []zoneClock
+	faultDomains domains
+	telemetry    telemetry
+	suspicions   suspicions
+	review       review
+	zoneTable    []int32 // by node; one more for no node
+	rackTable    []int32
 
 	// Machines, all truth.
 	incarnation []uint32    // by node: machines that were in the slot before
@@ -201,6 +212,9 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 	w.chooseTariffs()
 	w.laws = w.newLaws()
 	w.timers = newTimerIDs(w)
+	w.faultDomains = newDomains(w)
+	w.telemetry = newTelemetry(w)
+	w.suspicions = newSuspicions(w.nodes)
 	w.spec = env.Spec{
 		ID:        id,
 		Digest:    digest(cfg, replays),
@@ -270,8 +284,10 @@ func (w *World) allocate() {
 	w.tally.due = make([]env.Time, w.timers.count-w.timers.askNode)
 	w.legal = make([]bool, len(actions))
 	w.nodeFlags = make([]uint16, n)
+	w.planned = make([]env.Time, n)
 	w.lastBeat = make([]env.Time, n)
 	w.upSince = make([]env.Time, n)
+	w.slow = make([]float32, n)
 	w.asked = make([]uint16, n)
 	w.flaps = make([]float64, n)
 	w.flapsAt = make([]env.Time, n)
@@ -286,13 +302,10 @@ func (w *World) allocate() {
 	w.cuts = make([]uint8, w.racks)
 	w.incarnation = make([]uint32, n)
 	w.born = make([]env.Time, n)
-	w.slow = make([]float32, n)
 	w.slowDraws = make([]seed.Seed, w.slots(slowOnset))
 	w.slowLost = make([]bool, w.slots(slowOnset))
 	w.slowPhases = make([]uint32, w.slots(slowOnset))
 	w.warnedFor = make([]uint32, w.slots(preemption))
-	w.rackUnreachable = make([]int32, w.racks)
-	w.zoneUnreachable = make([]int32, w.zones)
 	w.zoneDeclared = make([]int32, w.zones)
 	w.clocks = make([]zoneClock, w.zones)
 	w.zoneTable = make([]int32, n+1)
@@ -355,8 +368,10 @@ func (w *World) begin(s seed.Seed) {
 	w.ledger = ledger{}
 
 	clear(w.nodeFlags)
+	clear(w.planned)
 	clear(w.lastBeat)
 	fill(w.upSince, -w.heartbeat) // the beats just before the start were heard
+	fill(w.slow, 1)
 	clear(w.asked)
 	clear(w.flaps)
 	clear(w.flapsAt)
@@ -370,18 +385,19 @@ func (w *World) begin(s seed.Seed) {
 	}
 	clear(w.cuts)
 	w.firstMachines()
-	fill(w.slow, 1)
 	clear(w.slowDraws)
 	clear(w.slowLost)
 	clear(w.slowPhases)
 	clear(w.warnedFor)
 	w.upgradePhase, w.upgradeDraws, w.upgraded, w.rolledBack = upgradeIdle, 0, 0, 0
-	clear(w.rackUnreachable)
-	clear(w.zoneUnreachable)
 	clear(w.zoneDeclared)
 	for z := range w.clocks {
 		w.clocks[z].reset()
 	}
+	w.faultDomains.reset()
+	w.telemetry.reset(s)
+	w.suspicions.reset()
+	w.review = review{}
 	w.lists.reset()
 	clear(w.classImplied)
 	w.lost.reset()
@@ -402,6 +418,7 @@ func (w *World) begin(s seed.Seed) {
 	for n := range int32(w.nodes) {
 		w.foretold(n)
 	}
+	w.firstAlarms()
 }
 
 func fill[T any](s []T, v T) {
@@ -450,6 +467,15 @@ func (w *World) run() {
 
 // fire handles one event and reports whether it stops the run.
 func (w *World) fire(id int32) bool {
+	if w.handle(id) {
+		return true
+	}
+	w.settleRepairs()
+	w.noticeRegime()
+	return false
+}
+
+func (w *World) handle(id int32) bool {
 	t := &w.timers
 	switch {
 	case id < t.drawn:
@@ -480,32 +506,55 @@ func (w *World) fire(id int32) bool {
 		w.leaseOver(id - t.failover)
 	case id < t.month:
 		w.loadStep()
-	case id < t.monitor:
+	case id < t.predicted:
 		w.closeMonth()
+	case id < t.mistaken:
+		w.predicted(id - t.predicted)
+	case id < t.measured:
+		w.mistaken(id - t.mistaken)
+	case id < t.disturbed:
+		w.measured(id - t.measured)
+	case id < t.monitor:
+		w.disturbed(id - t.disturbed)
 	case id < t.repair:
 		w.monitored(id - t.monitor)
 	case id < t.retry:
 		w.repaired(int(id - t.repair))
-	case id < t.askNode:
+	case id < t.burstEnd:
 		w.admitSoon = true
+	case id < t.askNode:
+		// The burst is over: noticeRegime sees it.
+	case id < t.askDomain:
+		w.nodeDue(id - t.askNode)
+		return true
+	case id < t.askSuspect:
+		w.domainDue(id - t.askDomain)
+		return true
 	case id < t.askRisk:
-		w.kind, w.subject = NodeUnreachable, id-t.askNode
-		w.asked[w.subject] = min(w.asked[w.subject]+1, math.MaxUint16-1)
-		w.ledger.decisions[NodeUnreachable]++
-		w.tally.asked(NodeUnreachable, id-t.askNode, w.now)
+		return w.suspectDue(id - t.askSuspect)
+	case id < t.askReview:
+		w.ask(ShardsAtRisk, id-t.askRisk, id)
 		return true
 	default:
-		w.kind, w.subject = ShardsAtRisk, id-t.askRisk
-		w.ledger.decisions[ShardsAtRisk]++
-		w.tally.asked(ShardsAtRisk, id-t.askNode, w.now)
+		w.ask(ClusterReview, 0, id)
 		return true
 	}
-	w.settleRepairs()
 	return false
 }
 
+// ask makes the next question one of kind k about the subject, whose timer is id.
+func (w *World) ask(k Kind, subject, id int32) {
+	w.kind, w.subject = k, subject
+	w.ledger.decisions[k]++
+	w.tally.asked(k, id-w.timers.askNode, w.now)
+}
+
+// again counts one more decision about a subject.
+func again(asked *uint16) { *asked = min(*asked+1, math.MaxUint16-1) }
+
 // timerIDs are the first timer ids of each group; simultaneous events fire in
-// this order: failures, returns, what the monitor sees, repairs, questions.
+// this order: failures, returns, telemetry, what the monitor sees, repairs,
+// questions.
 type timerIDs struct {
 	horizon int32
 	drawn   int32            // first of the failure processes
@@ -522,12 +571,21 @@ type timerIDs struct {
 	// Of load; none without.
 	failover, load, month int32 // by node: its primaries move elsewhere; the load changes; a month ends
 
-	monitor int32 // by node: falls silent for the timeout, or is heard again
-	repair  int32 // by zone: the next repair completes
-	retry   int32 // repairs that wait are tried again
-	askNode int32 // by node
-	askRisk int32 // by class
-	count   int32
+	// Telemetry, by node.
+	predicted  int32 // the predictor foresees its loss
+	mistaken   int32 // the predictor takes it for one that will be lost
+	measured   int32 // its latency is measured
+	disturbed  int32 // the detector takes it for a slow one
+	monitor    int32 // by node: falls silent for the timeout, or is heard again
+	repair     int32 // by zone: the next repair completes
+	retry      int32 // repairs that wait are tried again
+	burstEnd   int32
+	askNode    int32 // by node
+	askDomain  int32 // by domain
+	askSuspect int32 // by node: asks about it, or ends the suspicion
+	askRisk    int32 // by class
+	askReview  int32
+	count      int32
 }
 
 func newTimerIDs(w *World) timerIDs {
@@ -562,11 +620,19 @@ func newTimerIDs(w *World) timerIDs {
 	} else {
 		t.failover, t.load, t.month = next, next, next
 	}
+	t.predicted = take(w.nodes)
+	t.mistaken = take(w.nodes)
+	t.measured = take(w.nodes)
+	t.disturbed = take(w.nodes)
 	t.monitor = take(w.nodes)
 	t.repair = take(w.zones)
 	t.retry = take(1)
+	t.burstEnd = take(1)
 	t.askNode = take(w.nodes)
+	t.askDomain = take(w.racks + w.zones + w.regions)
+	t.askSuspect = take(w.nodes)
 	t.askRisk = take(classes(w.cfg.Data.maxFactor()))
+	t.askReview = take(1)
 	t.count = next
 	return t
 }

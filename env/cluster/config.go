@@ -12,16 +12,21 @@ import (
 
 // Config defines a world. Every default names its source in [DefaultConfig].
 type Config struct {
-	Topology Topology      `yaml:"topology" json:"topology"`
-	Data     Data          `yaml:"data" json:"data"`
-	Failures Failures      `yaml:"failures" json:"failures"`
-	Monitor  Monitor       `yaml:"monitor" json:"monitor"`
-	Repair   Repair        `yaml:"repair" json:"repair"`
-	Load     Load          `yaml:"load" json:"load"`
-	Prices   Prices        `yaml:"prices" json:"prices"`
-	Limits   Limits        `yaml:"limits" json:"limits"`
-	Reward   Reward        `yaml:"reward" json:"reward"`
-	Horizon  time.Duration `yaml:"horizon" json:"horizon"` // length of an episode
+	Topology  Topology      `yaml:"topology" json:"topology"`
+	Data      Data          `yaml:"data" json:"data"`
+	Failures  Failures      `yaml:"failures" json:"failures"`
+	Monitor   Monitor       `yaml:"monitor" json:"monitor"`
+	Domains   Domains       `yaml:"domains" json:"domains"`
+	Predictor Predictor     `yaml:"predictor" json:"predictor"`
+	Detector  Detector      `yaml:"detector" json:"detector"`
+	Suspicion Suspicion     `yaml:"suspicion" json:"suspicion"`
+	Reviews   Reviews       `yaml:"reviews" json:"reviews"`
+	Repair    Repair        `yaml:"repair" json:"repair"`
+	Load      Load          `yaml:"load" json:"load"`
+	Prices    Prices        `yaml:"prices" json:"prices"`
+	Limits    Limits        `yaml:"limits" json:"limits"`
+	Reward    Reward        `yaml:"reward" json:"reward"`
+	Horizon   time.Duration `yaml:"horizon" json:"horizon"` // length of an episode
 }
 
 // Topology is a regular tree: region > zone > rack > node.
@@ -108,7 +113,9 @@ type Prices struct {
 	UnavailablePerTBHour float64 `yaml:"unavailable_per_tb_hour" json:"unavailable_per_tb_hour"` // of shards short of their quorum
 	LossPerTB            float64 `yaml:"loss_per_tb" json:"loss_per_tb"`                         // of shards without any copy
 	Restart              float64 `yaml:"restart" json:"restart"`
-	Declare              float64 `yaml:"declare" json:"declare"` // of declaring a node dead
+	Declare              float64 `yaml:"declare" json:"declare"`     // of declaring a node dead
+	FailOver             float64 `yaml:"fail_over" json:"fail_over"` // of moving a node's primaries away
+	Replace              float64 `yaml:"replace" json:"replace"`     // of exchanging a machine
 	// Charged where there is load.
 	ServerPerHour     float64 `yaml:"server_per_hour" json:"server_per_hour"`         // of a node
 	ReadPerMillion    float64 `yaml:"read_per_million" json:"read_per_million"`       // requests served
@@ -155,6 +162,11 @@ func DefaultConfig() Config {
 			RiskDelay:  30 * time.Second,
 			HoldReview: 6 * time.Hour,
 		},
+		Domains:   defaultDomains(),
+		Predictor: defaultPredictor(),
+		Detector:  defaultDetector(),
+		Suspicion: defaultSuspicion(),
+		Reviews:   defaultReviews(),
 		Repair: Repair{
 			StreamMBps: 50, FastFactor: 4, // a disk's sequential rate, 150 to 250 MB/s, and a quarter of it
 			ZoneMBps:       1000, // assumed: 8 Gb/s of each zone's network
@@ -173,6 +185,8 @@ func DefaultConfig() Config {
 			LossPerTB:            50_000,
 			Restart:              0.2,
 			Declare:              0,    // automatic in all systems modelled
+			FailOver:             0.05, // assumed: a minute of a server of 0.4 $/h, and retries
+			Replace:              5,    // assumed: some minutes of a technician
 			ServerPerHour:        0.40, // 8 virtual processors, on demand
 			SlowPerMillion:       10,   // assumed
 			RefusedPerMillion:    100,  // assumed
@@ -217,6 +231,11 @@ func (c Config) Validate() error {
 	e.Want(m.Timeout >= m.Heartbeat && m.Timeout <= 24*time.Hour, "monitor.timeout", m.Timeout, "monitor.heartbeat to 24h")
 	e.Want(m.RiskDelay >= 0 && m.RiskDelay <= time.Hour, "monitor.risk_delay", m.RiskDelay, "0 to 1h")
 	e.Want(m.HoldReview >= time.Minute, "monitor.hold_review", m.HoldReview, "at least 1m")
+	c.Domains.validate(&e)
+	c.Predictor.validate(&e)
+	c.Detector.validate(&e)
+	c.Suspicion.validate(&e)
+	c.Reviews.validate(&e)
 	r := c.Repair
 	e.Want(r.StreamMBps >= 1e-3 && r.StreamMBps <= 1e9, "repair.stream_mbps", r.StreamMBps, "1e-3 to 1e9")
 	e.Want(r.FastFactor >= 1 && r.FastFactor <= 100, "repair.fast_factor", r.FastFactor, "1 to 100")
@@ -231,6 +250,7 @@ func (c Config) Validate() error {
 		{"cross_region_per_gb", p.CrossRegionPerGB}, {"slow_repair_per_hour", p.SlowRepairPerHour},
 		{"fast_repair_per_hour", p.FastRepairPerHour}, {"unavailable_per_tb_hour", p.UnavailablePerTBHour},
 		{"loss_per_tb", p.LossPerTB}, {"restart", p.Restart}, {"declare", p.Declare},
+		{"fail_over", p.FailOver}, {"replace", p.Replace},
 		{"cross_continent_per_gb", p.CrossContinentPerGB}, {"internet_per_gb", p.InternetPerGB},
 		{"server_per_hour", p.ServerPerHour}, {"read_per_million", p.ReadPerMillion}, {"write_per_million", p.WritePerMillion},
 		{"slow_per_million", p.SlowPerMillion}, {"refused_per_million", p.RefusedPerMillion},

@@ -1,7 +1,5 @@
 package cluster
 
-import "math"
-
 // Which requests are refused, and which are served stale.
 //
 // What matters is how many readable copies of its shard a request reaches.
@@ -134,6 +132,7 @@ func (w *World) judge(f *fate, k int, p, stuck float64) {
 			f.writeRefused += p
 		} else {
 			f.writeRefused += p * stuck
+			f.copies += p * (1 - stuck) * float64(k)
 		}
 		return
 	}
@@ -142,6 +141,7 @@ func (w *World) judge(f *fate, k int, p, stuck float64) {
 		f.writeRefused += p
 		return
 	}
+	f.copies += p * float64(k)
 	if k < c.ReadQuorum {
 		f.readStale += p
 	}
@@ -151,19 +151,17 @@ func (w *World) judge(f *fate, k int, p, stuck float64) {
 }
 
 // restFate is the fate of requests for shards that are not tracked, of which rest
-// counts those of each number of readable copies, and that number on average.
-func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate, copies float64) {
+// counts those of each number of readable copies.
+func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate) {
 	l := &w.load
 	shards, missing := int32(0), int64(0)
 	for k, n := range rest {
 		shards += n
-		copies += float64(k) * float64(n)
 		missing += int64(w.byReadable[k]) * int64(max(0, w.wants-k))
 	}
 	if shards == 0 {
-		return fate{}, 0
+		return f
 	}
-	copies /= float64(shards)
 	whole := w.zones // client zones that reach all
 	if l.cuts > 0 {
 		for a := range w.zones {
@@ -174,7 +172,7 @@ func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate, copies flo
 		}
 	}
 	if whole == 0 {
-		return f, copies
+		return f
 	}
 	// Of the copies that are missing, so many were on nodes of which the primaries
 	// are stuck; a shard's primary was on any of its copies.
@@ -188,7 +186,7 @@ func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate, copies flo
 			w.judge(&f, k, p, stuck*float64(max(0, w.wants-k))/float64(w.wants))
 		}
 	}
-	return f, copies
+	return f
 }
 
 // cutFate adds to f the fate of the requests of clients in zone a, which is cut
@@ -332,11 +330,4 @@ func (w *World) trackedFate(x *trackedShard) (f fate) {
 		w.judge(&f, k, 1/float64(w.zones), x.stuck)
 	}
 	return f
-}
-
-// lostFrom is how many nodes of a rack, zone or region must be down for it to be
-// lost as a whole.
-func (w *World) lostFrom(level int) int32 {
-	size := float64(w.nodes / len(w.load.quiet[level]))
-	return max(2, int32(math.Ceil(0.5*size-1e-9)))
 }

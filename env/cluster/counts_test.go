@@ -29,7 +29,7 @@ func TestCounts(t *testing.T) {
 			}
 		}
 		c := p.w.Counts()
-		want := Counts{Decisions: [Kinds]uint64{12, 1}, Repeated: [Kinds]uint64{11, 0}}
+		want := Counts{Decisions: [Kinds]uint64{NodeUnreachable: 12, ShardsAtRisk: 1}, Repeated: [Kinds]uint64{NodeUnreachable: 11}}
 		if restart {
 			want.Decisions[NodeUnreachable] = 13
 		}
@@ -37,7 +37,7 @@ func TestCounts(t *testing.T) {
 			t.Errorf("restart %v: %+v, want %+v", restart, c, want)
 		}
 		// Down, silent, up, heard again, the horizon, and the questions.
-		if questions := c.Decisions[0] + c.Decisions[1]; c.Events < questions+5 || c.Events > questions+20 {
+		if questions := c.Decisions[NodeUnreachable] + c.Decisions[ShardsAtRisk]; c.Events < questions+5 || c.Events > questions+20 {
 			t.Errorf("restart %v: %d events and %d questions", restart, c.Events, questions)
 		}
 	}

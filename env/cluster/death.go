@@ -55,6 +55,7 @@ func (w *World) replaced(n int32) {
 	w.quietNodes--
 	w.deadNodes--
 	w.upSince[n], w.lastBeat[n] = w.now, w.now
+	w.newMachine(n)
 	w.replaceMachine(n)
 	for _, s := range w.gone {
 		w.renew(s)
@@ -172,8 +173,8 @@ func (w *World) fatal(n int32, at env.Time, f seed.Seed) bool {
 }
 
 // doom is when the machine in slot n will be lost if nothing is done and
-// nothing outside it destroys it: env.Never if not within the episode, or if
-// it is lost already. It looks ahead over the candidates on offer.
+// nothing outside it destroys it: env.Never if not before the end of foresight,
+// or if it is lost already. It looks ahead over the candidates on offer.
 func (w *World) doom(n int32) env.Time {
 	if w.nodeFlags[n]&nodeDead != 0 {
 		return env.Never
@@ -182,14 +183,14 @@ func (w *World) doom(n int32) env.Time {
 	if w.replays[transient] != nil {
 		at = min(at, w.recordedLoss(n))
 	}
-	if at > w.horizon {
+	if at > w.foresight() {
 		return env.Never
 	}
 	return at
 }
 
 // wearsOut is the time of the next fatal candidate of slot n, or a time beyond
-// the horizon.
+// foresight.
 func (w *World) wearsOut(n int32) env.Time {
 	if w.slots(permanent) == 0 {
 		return env.Never
@@ -199,7 +200,7 @@ func (w *World) wearsOut(n int32) env.Time {
 	if w.replays[permanent] != nil {
 		return at
 	}
-	for at <= w.horizon && !w.fatal(n, at, w.failure(permanent, uint32(n), k)) {
+	for at <= w.foresight() && !w.fatal(n, at, w.failure(permanent, uint32(n), k)) {
 		k++
 		gap := w.gap(permanent, uint32(n), k)
 		if gap > env.Never-at {

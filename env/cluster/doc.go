@@ -13,15 +13,35 @@
 // once, and created anew when the controller has learnt that nothing of it is
 // left.
 //
-// The controller sees none of that, only heartbeats: a node that is silent for
-// the monitor's timeout is unreachable, whether it will be back in a minute or
-// never. Two kinds of decision follow: what to do about an unreachable node,
-// asked when it is lost and again after each wait, and what to do about the
-// shards that have fewer believed live copies than wanted and no repair
-// ordered. Shards with equally many live copies, in one zone or several, with
-// or without a missing copy that may return, are one subject. Declaring a node
-// dead orders the repair of what it held. If it returns nonetheless, its copies
-// count again, and repairs that have become needless are cancelled.
+// The controller sees none of that, only heartbeats and telemetry: a node that
+// is silent for the monitor's timeout is unreachable, whether it will be back in
+// a minute or never. Declaring a node dead orders the repair of what it held. If
+// it returns nonetheless, its copies count again, and repairs that have become
+// needless are cancelled.
+//
+// # Decisions
+//
+// Each [Kind] of decision is about one subject:
+//
+//   - An unreachable node: asked one heartbeat interval after it is lost, and
+//     again after each wait.
+//   - An unreachable domain: the largest rack, zone or region of which
+//     Domains.Share of the nodes, and two at least, are unreachable when one of
+//     its nodes would be asked about. It is asked about in their place until it
+//     no longer qualifies; what is then left is asked about node by node.
+//   - A suspect: a node under an alarm of the [Predictor] of losses, the
+//     [Detector] of slow nodes, the provider, or the controller itself, where it
+//     returns again and again. Asked when the alarm is raised and from time to
+//     time while it stands. A restart or exchange that was ordered excuses the
+//     node's silence for as long as it takes.
+//   - Shards at risk: fewer believed live copies than wanted and no repair
+//     ordered. Those with equally many live copies, in one zone or several, with
+//     or without a missing copy that may return, are one subject.
+//   - The cluster: asked when a burst of losses or a repair backlog begins or
+//     ends, and from time to time while it lasts. See [Reviews].
+//
+// Simultaneous questions come in this order, each seeing what earlier answers
+// did.
 //
 // A repair needs a stream at its source and one at its destination, both
 // reachable, and waits for them. All repairs into a zone share the zone's
@@ -52,7 +72,10 @@
 // times, as [World.OfferedDigest] proves. A failure that strikes a dead node,
 // or a machine of another age, model or kind than it is for, is offered without
 // effect; an outage that strikes a node or domain already down prolongs its
-// outage or changes nothing.
+// outage or changes nothing. Alarms are drawn in the same way: whether and when a loss is
+// foreseen is a function of the slot and the time of the loss, and false alarms
+// are a process of their own, as often as the predictor's precision wants. One
+// that comes while the node does not answer is offered without effect.
 //
 // # The end of an episode
 //
@@ -76,7 +99,7 @@
 //
 // # Left out so far
 //
-// Foreground load and latency, what slow nodes, partitions and warnings mean for
-// repairs and for the controller, drains, and the other kinds of decision. The
-// controller itself never fails, not even with its zone.
+// Foreground load and latency, decisions on load, and what slow nodes and
+// partitions mean for repairs. The controller itself never fails, not even with
+// its zone.
 package cluster

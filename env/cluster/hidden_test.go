@@ -19,8 +19,8 @@ var hidden = []struct {
 	change  func(*World, *rand.Rand) bool
 }{
 	{name: "the subject is dead, not down", change: func(w *World, rng *rand.Rand) bool {
-		n := w.subject
-		if w.kind != NodeUnreachable || w.up(n) || w.nodeFlags[n]&nodeDead != 0 {
+		n := w.lostSubject()
+		if n == none || w.up(n) || w.nodeFlags[n]&nodeDead != 0 {
 			return false
 		}
 		w.die(n, seed.Seed(rng.Uint64()))
@@ -43,8 +43,8 @@ var hidden = []struct {
 		return true
 	}},
 	{name: "the subject is back and not heard yet", change: func(w *World, rng *rand.Rand) bool {
-		n := w.subject
-		if w.kind != NodeUnreachable || !w.q.pending(w.timers.returns+n) || w.cuts[w.rackOf(n)] > 0 {
+		n := w.lostSubject()
+		if n == none || !w.q.pending(w.timers.returns+n) || w.cuts[w.rackOf(n)] > 0 {
 			return false
 		}
 		w.q.cancel(w.timers.returns + n)
@@ -139,6 +139,66 @@ var hidden = []struct {
 		}
 		return true
 	}},
+	{name: "an outage of the rack of an unreachable node ends at another time", change: func(w *World, rng *rand.Rand) bool {
+		n := w.some(rng, func(n int32) bool {
+			return w.nodeFlags[n]&nodeUnreachable != 0 && w.q.pending(w.domainEnd(rackOutage, w.rackOf(n)))
+		})
+		if n == none {
+			return false
+		}
+		w.q.set(w.domainEnd(rackOutage, w.rackOf(n)), w.now+1+env.Time(rng.Int64N(int64(10*env.Day))))
+		return true
+	}},
+	{name: "a node has become slow and was not measured yet", garbage: true, change: func(w *World, rng *rand.Rand) bool {
+		n := int32(rng.IntN(w.nodes))
+		w.slow[n] = 1 + 9*rng.Float32()
+		w.slowed(n)
+		return true
+	}},
+	{name: "the suspect is no longer slow, and that was not measured yet", garbage: true, change: func(w *World, rng *rand.Rand) bool {
+		if w.kind != NodeSuspect {
+			return false
+		}
+		w.slow[w.subject] = 0.5
+		w.slowed(w.subject)
+		return true
+	}},
+	{name: "a node will be lost at another time, foreseen or not", change: func(w *World, rng *rand.Rand) bool {
+		n := int32(rng.IntN(w.nodes))
+		w.q.set(w.timers.process[permanent]+n, w.now+env.Time(rng.Int64N(int64(100*env.Day))))
+		w.foretold(n)
+		return true
+	}},
+	{name: "the alarm on the suspect was true, or mistaken", change: func(w *World, rng *rand.Rand) bool {
+		if w.kind != NodeSuspect {
+			return false
+		}
+		at := env.Never
+		if rng.IntN(2) == 0 {
+			at = w.now + env.Time(rng.Int64N(int64(env.Day)))
+		}
+		w.q.set(w.timers.process[permanent]+w.subject, at)
+		w.telemetry.mistakes[w.subject] += rng.Uint32N(2)
+		return true
+	}},
+	{name: "alarms come at other times, and the true ones are mistaken", change: func(w *World, rng *rand.Rand) bool {
+		for id := w.timers.predicted; id < w.timers.monitor; id++ {
+			w.q.set(id, w.now+env.Time(rng.Int64N(int64(10*env.Day))))
+		}
+		for n := range int32(w.nodes) {
+			a, b := w.timers.predicted+n, w.timers.mistaken+n
+			x, y := w.q.at[a], w.q.at[b]
+			w.q.set(a, y)
+			w.q.set(b, x)
+		}
+		return true
+	}},
+	{name: "future telemetry is other", change: func(w *World, rng *rand.Rand) bool {
+		t := &w.telemetry
+		t.seed(seed.Seed(rng.Uint64()))
+		garble(rng, t.mistakes, t.disturbed)
+		return true
+	}},
 	{name: "repairs are further", change: func(w *World, rng *rand.Rand) bool {
 		changed := false
 		for zone := range w.clocks {
@@ -152,7 +212,12 @@ var hidden = []struct {
 		return changed
 	}},
 	{name: "all of the truth at once", garbage: true, change: func(w *World, rng *rand.Rand) bool {
-		garble(rng, w.upSince)
+		garble(rng, w.upSince, w.telemetry.changed)
+		garble(rng, w.telemetry.mistakes, w.telemetry.disturbed)
+		w.telemetry.seed(seed.Seed(rng.Uint64()))
+		for i := range w.slow {
+			w.slow[i] = rng.Float32()
+		}
 		garble(rng, w.inUsed, w.outUsed)
 		garble(rng, w.firstOut)
 		for f := range w.flows {
@@ -175,7 +240,6 @@ var hidden = []struct {
 		}
 		garble(rng, w.cuts)
 		garble(rng, w.incarnation)
-		garble(rng, w.born)
 		for p := range w.ordinal {
 			garble(rng, w.ordinal[p])
 		}
@@ -214,6 +278,19 @@ func (w *World) some(rng *rand.Rand, ok func(int32) bool) int32 {
 	return none
 }
 
+// lostSubject is the node that the question is about, or one of the domain that
+// it is about, or none.
+func (w *World) lostSubject() int32 {
+	switch w.kind {
+	case NodeUnreachable:
+		return w.subject
+	case DomainUnreachable:
+		first, end := w.faultDomains.span(w.subject)
+		return w.nextMember(first, end)
+	}
+	return none
+}
+
 func (w *World) unreachableDown(n int32) bool {
 	return w.nodeFlags[n]&(nodeUnreachable|nodeDead) == nodeUnreachable && !w.up(n)
 }
@@ -237,7 +314,7 @@ func TestHiddenTruth(t *testing.T) {
 		policy, rng := random(uint64(s)), rand.New(rand.NewPCG(uint64(s), 8))
 		p.reset(s)
 		for step := 0; ; step++ {
-			if step%7 == 0 {
+			if step%5 == 0 {
 				kinds[p.w.kind]++
 				state, want := p.w.AppendState(nil), shown(p)
 				for i, h := range hidden {
@@ -285,7 +362,9 @@ func TestHiddenTruth(t *testing.T) {
 			t.Errorf("only %d times: %s", changed[i], h.name)
 		}
 	}
-	if kinds[NodeUnreachable] < 50 || kinds[ShardsAtRisk] < 50 {
-		t.Errorf("only %v questions", kinds)
+	for _, k := range []Kind{NodeUnreachable, DomainUnreachable, NodeSuspect, ShardsAtRisk, ClusterReview} {
+		if kinds[k] < 30 {
+			t.Errorf("%d questions of kind %s: want 30", kinds[k], k)
+		}
 	}
 }

@@ -30,6 +30,18 @@ func (w *World) CheckInvariants() error {
 	if err := w.checkRepairs(); err != nil {
 		return err
 	}
+	if err := w.checkDomains(); err != nil {
+		return err
+	}
+	if err := w.checkTelemetry(); err != nil {
+		return err
+	}
+	if err := w.checkSuspicions(); err != nil {
+		return err
+	}
+	if err := w.checkReview(); err != nil {
+		return err
+	}
 	return w.checkLoad()
 }
 
@@ -46,7 +58,7 @@ func (w *World) checkRanges() error {
 			if i%w.stride == 0 {
 				limit = w.shards
 			}
-			if v := e[i]; i%w.stride == 0 && int(shardAt(v)) >= limit || i%w.stride != 0 && e[i-i%w.stride]&marked == 0 && (v < 0 || int(v) >= limit) {
+			if v := e[i]; i%w.stride == 0 && int(shardAt(v)) >= limit || i%w.stride != 0 && (v < 0 || int(v) >= limit) {
 				return fmt.Errorf("node %d: word %d of its entries is %d, want less than %d", n, i, v, limit)
 			}
 		}
@@ -107,12 +119,15 @@ func (w *World) checkRanges() error {
 		return fmt.Errorf("throttle level %d", w.throttle)
 	}
 	for what, l := range map[string]*chain{"lost": &w.lost, "leaving": &w.leave} {
-		seen := 0
-		for n, before := l.first, none; n != none; before, n = n, l.next[n] {
-			if n < 0 || int(n) >= w.nodes || l.prev[n] != before || seen > w.nodes {
+		seen, last := 0, none
+		for n := l.first; n != none; last, n = n, l.next[n] {
+			if n < 0 || int(n) >= w.nodes || l.prev[n] != last || seen > w.nodes {
 				return fmt.Errorf("the chain of %s nodes is broken at %d", what, n)
 			}
 			seen++
+		}
+		if last != l.last {
+			return fmt.Errorf("the chain of %s nodes ends at %d, recorded %d", what, last, l.last)
 		}
 		for n := range int32(w.nodes) {
 			if l.has(n) {
@@ -127,8 +142,7 @@ func (w *World) checkRanges() error {
 }
 
 func (w *World) checkQueue() error {
-	if w.kind >= kinds || w.subject < 0 || w.kind == NodeUnreachable && int(w.subject) >= w.nodes ||
-		w.kind == ShardsAtRisk && int(w.subject) >= classes(w.maxWant) {
+	if w.kind >= kinds || w.subject < 0 || int(w.subject) >= w.subjects(w.kind) {
 		return fmt.Errorf("question of kind %d about subject %d", w.kind, w.subject)
 	}
 	if w.now < 0 || w.now > w.horizon || !w.ended && w.q.at[w.timers.horizon] != w.horizon {
@@ -145,10 +159,25 @@ func (w *World) checkQueue() error {
 	return nil
 }
 
+// subjects is how many subjects questions of kind k can be about.
+func (w *World) subjects(k Kind) int {
+	switch k {
+	case NodeUnreachable, NodeSuspect:
+		return w.nodes
+	case DomainUnreachable:
+		return len(w.faultDomains.members)
+	case ShardsAtRisk:
+		return classes(w.maxWant)
+	case ShardLoad:
+		return 0
+	}
+	return 1
+}
+
 func (w *World) checkNodes() error {
 	var unreachable, declared, racks int32
 	var space int64
-	rack, zone, zoneDeclared := make([]int32, w.racks), make([]int32, w.zones), make([]int32, w.zones)
+	zoneDeclared := make([]int32, w.zones)
 	var silent, dead, bad int32
 	for n := range int32(w.nodes) {
 		f := w.nodeFlags[n]
@@ -182,12 +211,10 @@ func (w *World) checkNodes() error {
 		}
 		if f&nodeUnreachable != 0 {
 			unreachable++
-			rack[w.rackOf(n)]++
-			zone[w.zoneOf(n)]++
 			if f&nodeDeclared != 0 {
 				declared++
 				zoneDeclared[w.zoneOf(n)]++
-			} else if asked := w.kind == NodeUnreachable && w.subject == n; !asked && !w.q.pending(w.timers.askNode+n) {
+			} else if asked := w.kind == NodeUnreachable && w.subject == n; !asked && !w.q.pending(w.timers.askNode+n) && w.faultDomains.openOf(n) == none {
 				return fmt.Errorf("node %d is unreachable and will not be asked about", n)
 			}
 		} else {
@@ -211,17 +238,14 @@ func (w *World) checkNodes() error {
 	if silent != w.quietNodes || dead != w.deadNodes || bad != w.badNodes {
 		return fmt.Errorf("%d nodes silent, %d dead and %d bad, counted %d, %d and %d", silent, dead, bad, w.quietNodes, w.deadNodes, w.badNodes)
 	}
-	for i := range rack {
-		if rack[i] != w.rackUnreachable[i] {
-			return fmt.Errorf("rack %d: %d nodes unreachable, counted %d", i, rack[i], w.rackUnreachable[i])
-		}
-		if int(rack[i]) == w.nodesPerRack {
+	for i := range w.racks {
+		if int(w.faultDomains.unreachable[i]) == w.nodesPerRack {
 			racks++
 		}
 	}
-	for z := range zone {
-		if zone[z] != w.zoneUnreachable[z] || zoneDeclared[z] != w.zoneDeclared[z] {
-			return fmt.Errorf("zone %d: %d nodes unreachable and %d declared, counted %d and %d", z, zone[z], zoneDeclared[z], w.zoneUnreachable[z], w.zoneDeclared[z])
+	for z := range zoneDeclared {
+		if zoneDeclared[z] != w.zoneDeclared[z] {
+			return fmt.Errorf("zone %d: %d nodes declared, counted %d", z, zoneDeclared[z], w.zoneDeclared[z])
 		}
 	}
 	if unreachable != w.unreachable || declared != w.declared || racks != w.racksUnreachable || space != w.reachableSpace {
@@ -239,13 +263,15 @@ func (w *World) checkEntries(n int32) error {
 	for i := 0; i < len(e); i += w.stride {
 		s := shardAt(e[i])
 		var rep replica
-		others := map[int32]bool{}
+		var others [maxFactor + spare]int32
+		left := 0
 		for _, r := range w.copiesOf(s) {
 			switch {
 			case r != 0 && r.state() != replicaRebuilding && r.node() == n:
 				rep = r
 			case r.state() == replicaLive:
-				others[r.node()] = true
+				others[left] = r.node()
+				left++
 			}
 		}
 		if rep == 0 || int(rep.pos()) != i/w.stride {
@@ -272,13 +298,18 @@ func (w *World) checkEntries(n int32) error {
 			return fmt.Errorf("node %d: the entry of shard %d, flags %b, state %d, is not marked", n, s, w.info[s].flags, rep.state())
 		}
 		for _, m := range e[i+1 : i+w.stride] {
-			if m != int32(w.nodes) && !others[m] {
+			if m == int32(w.nodes) {
+				continue
+			}
+			i := slices.Index(others[:left], m)
+			if i < 0 {
 				return fmt.Errorf("node %d: the entry of shard %d names node %d", n, s, m)
 			}
-			delete(others, m)
+			left--
+			others[i] = others[left]
 		}
-		if len(others) > 0 {
-			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others)
+		if left > 0 {
+			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others[:left])
 		}
 	}
 	if !slices.Equal(tally[:], w.unmarkedOf(n)) {
@@ -305,19 +336,21 @@ func (w *World) checkShards() error {
 		readable, intact, believed := w.readableOf(s), w.intactOf(s), w.believedOf(s)
 		var active uint8
 		live, bad := 0, none
-		seen := map[int32]bool{}
+		var seen [maxFactor + spare]int32
+		records := 0
 		several := false
 		for _, r := range w.copiesOf(s) {
 			if r == 0 {
 				continue
 			}
-			if seen[r.node()] {
+			if slices.Contains(seen[:records], r.node()) {
 				return fmt.Errorf("shard %d has two records on node %d", s, r.node())
 			}
 			if r.state() != replicaRebuilding && w.health[r.node()]&healthDead == 0 {
 				copiesBy[w.provider[w.regionOfZone(w.zoneOf(r.node()))]]++
 			}
-			seen[r.node()] = true
+			seen[records] = r.node()
+			records++
 			switch r.state() {
 			case replicaRebuilding:
 				active++
@@ -341,7 +374,7 @@ func (w *World) checkShards() error {
 			length[in]++
 		}
 		lost := x.flags&shardLost != 0
-		if lost != (intact == 0 && len(seen) > 0) && !(intact == 0 && len(seen) == 0) {
+		if lost != (intact == 0 && records > 0) && !(intact == 0 && records == 0) {
 			return fmt.Errorf("shard %d: %d intact copies, lost: %v", s, intact, lost)
 		}
 		if readable < want {

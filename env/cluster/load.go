@@ -62,7 +62,7 @@ type load struct {
 	// Nodes, by truth.
 	class   []uint8            // by node
 	serving [slowClasses]int32 // nodes that are not quiet
-	quiet   [levels3][]int32   // quiet nodes by rack, zone and region
+	quiet   [domainLevels][]int32   // quiet nodes by rack, zone and region
 	cuts    int32              // directions between two zones that are cut
 
 	// Primaries of nodes that are down: copies that were on the node when it went
@@ -87,9 +87,6 @@ type load struct {
 	bins    []bin
 	used    []int32
 }
-
-// levels3 counts racks, zones and regions.
-const levels3 = 3
 
 // trackedShard is what a pass finds out about a popular shard.
 type trackedShard struct {
@@ -118,6 +115,7 @@ type rates struct {
 type fate struct {
 	readRefused, writeRefused float64
 	readStale, writeStale     float64
+	copies                    float64 // that a write goes to, 0 where it is refused
 }
 
 // bin gathers the served requests of nodes that are alike.
@@ -155,7 +153,7 @@ func (w *World) newLoad() (load, error) {
 		return l, fmt.Errorf("cluster: load: %w", err)
 	}
 	l.class = make([]uint8, w.nodes)
-	for level, n := range [levels3]int{w.racks, w.zones, w.regions} {
+	for level, n := range [domainLevels]int{w.racks, w.zones, w.regions} {
 		l.quiet[level] = make([]int32, n)
 	}
 	l.stuck = make([]int32, w.nodes)
@@ -224,7 +222,7 @@ func (w *World) loadServes(n int32) {
 	for level := range l.quiet {
 		k := w.around(n, level)
 		l.quiet[level][k]--
-		if l.primaries && l.quiet[level][k] == w.lostFrom(level)-1 {
+		if l.primaries && l.quiet[level][k] == w.faultDomains.needs[level]-1 {
 			// The domain is no longer lost as a whole.
 			size := int32(w.nodes / len(l.quiet[level]))
 			for m := int32(k) * size; m < int32(k+1)*size; m++ {
@@ -258,7 +256,7 @@ func (w *World) around(n int32, level int) int {
 // enough, unless a domain is lost with it: that is left to the controller.
 func (w *World) leaseOver(n int32) {
 	for level := range w.load.quiet {
-		if w.load.quiet[level][w.around(n, level)] >= w.lostFrom(level) {
+		if w.load.quiet[level][w.around(n, level)] >= w.faultDomains.needs[level] {
 			return
 		}
 	}
@@ -316,9 +314,9 @@ func (w *World) evaluate() {
 	}
 	var total requests
 	share := p.Rest()
-	f, copies := w.restFate(&rest)
+	f := w.restFate(&rest)
 	near := w.restNear()
-	t := l.accept(rate*share, reads, &f, copies)
+	t := l.accept(rate*share, reads, &f)
 	total.add(&t, &near)
 	perNode, perRequest := 0.0, 0.0
 	if serving > 0 {
@@ -327,7 +325,7 @@ func (w *World) evaluate() {
 	for rank := range l.tracked {
 		x := &l.tracked[rank]
 		f := w.trackedFate(x)
-		t := l.accept(rate*p.Share(rank), reads, &f, float64(x.readable))
+		t := l.accept(rate*p.Share(rank), reads, &f)
 		total.add(&t, &x.near)
 		if t.reads+t.writes == 0 {
 			continue
@@ -372,12 +370,11 @@ type requests struct {
 	near          [distances]float64 // by distance to the nearest copy
 }
 
-// accept is what becomes of so many requests a second for shards of a number of
-// readable copies, on average.
-func (l *load) accept(rate, readShare float64, f *fate, copies float64) (t requests) {
+// accept is what becomes of so many requests a second.
+func (l *load) accept(rate, readShare float64, f *fate) (t requests) {
 	reads, writes := rate*readShare, rate*(1-readShare)
 	t.reads, t.writes = reads*(1-f.readRefused), writes*(1-f.writeRefused)
-	t.copies = t.writes * copies
+	t.copies = writes * f.copies
 	t.work = t.reads*l.readWork + t.copies
 	l.rates.refused += reads*f.readRefused + writes*f.writeRefused
 	l.rates.stale += reads*f.readStale + writes*f.writeStale
@@ -499,7 +496,7 @@ func (w *World) checkLoad() error {
 		return nil
 	}
 	var serving [slowClasses]int32
-	var quiet [levels3][]int32
+	var quiet [domainLevels][]int32
 	for level := range quiet {
 		quiet[level] = make([]int32, len(l.quiet[level]))
 	}
@@ -524,7 +521,7 @@ func (w *World) checkLoad() error {
 		if l.stuck[n] != none && !pending {
 			lost := false
 			for level := range l.quiet {
-				lost = lost || l.quiet[level][w.around(n, level)] >= w.lostFrom(level)
+				lost = lost || l.quiet[level][w.around(n, level)] >= w.faultDomains.needs[level]
 			}
 			if !lost {
 				return fmt.Errorf("the primaries of node %d will not move", n)

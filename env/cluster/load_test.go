@@ -224,17 +224,17 @@ func bruteForce(w *World, exact bool) (b brute) {
 			}
 			b.reads += reads
 			b.writes += writes
-			b.copied += writes * max(0, float64(len(nodes))-1)
+			b.copied += writes * max(0, float64(k)-1)
 			for _, n := range nodes {
 				if tracked {
-					work[n] += (reads*readWork)/float64(len(nodes)) + writes
+					work[n] += (reads*readWork)/float64(len(nodes)) + writes*float64(k)/float64(len(nodes))
 					request[n] += (reads + writes) / float64(len(nodes))
 				}
 			}
 			if !tracked { // spread over all nodes
 				for n := range int32(w.nodes) {
 					if up(n) {
-						work[n] += (reads*readWork + writes*float64(len(nodes))) / serving
+						work[n] += (reads*readWork + writes*float64(k)) / serving
 						request[n] += (reads + writes) / serving
 					}
 				}
@@ -273,11 +273,12 @@ func bruteForce(w *World, exact bool) (b brute) {
 // TestLoadBruteForce compares the rates with those of all shards and nodes one by
 // one, in worlds in which everything fails. Without a partition all is equal, but
 // for the distances to the nearest copy while nodes are down; with one, what is
-// refused or stale is right to 0.1 on average 0.02, in clusters of 36 shards.
+// refused or stale is right to 0.02 on average, at worst 0.15, and mean latency to
+// 15 ms, a quarter of the way between regions, though every third node fails.
 func TestLoadBruteForce(t *testing.T) {
 	parted, compared := 0, 0
 	far, worst, missed := 0.0, 0.0, 0.0
-	for k := range uint64(6) {
+	for k := range uint64(4) {
 		c := everything()
 		c.Data.ShardsPerNode, c.Data.NodeGB = 8, 8000
 		if k%2 == 1 {
@@ -315,7 +316,7 @@ func TestLoadBruteForce(t *testing.T) {
 	}
 	far, missed = far/float64(compared), missed/float64(parted)
 	t.Logf("%d comparisons, %d under a partition: on average %.3g of the requests misjudged, at most %.3g; latency off by %.3g s", compared, parted, missed, worst, far)
-	if compared < 500 || parted < 50 || missed > 0.02 || worst > 0.15 || far > 0.005 {
+	if compared < 500 || parted < 50 || missed > 0.02 || worst > 0.15 || far > 0.015 {
 		t.Errorf("%d comparisons, %d parted, %.3g misjudged, at most %.3g, latency off by %.3g", compared, parted, missed, worst, far)
 	}
 }
@@ -362,7 +363,7 @@ func TestPartitionRequests(t *testing.T) {
 func TestPrimaries(t *testing.T) {
 	c := constant(still(), 1000)
 	c.Topology = Topology{Regions: 1, ZonesPerRegion: 3, RacksPerZone: 3, NodesPerRack: 2}
-	c.Load.ReadQuorum, c.Load.WriteQuorum = 1, 1
+	c.Load.ReadQuorum, c.Load.WriteQuorum, c.Domains.Share = 1, 1, 0.5
 	w := newTest(t, c)
 	w.begin(1)
 	refused := func() float64 { w.evaluate(); return w.load.rates.refused }

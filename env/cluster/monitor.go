@@ -64,41 +64,43 @@ func (w *World) monitored(n int32) {
 	f := w.nodeFlags[n]
 	w.forget(n)
 	w.findCopies(n, f)
+	w.returned(n)
 }
 
-// lose makes node n unreachable in the controller's belief and asks about it.
+// lose makes node n unreachable in the controller's belief and asks about it,
+// soon, or when what was ordered no longer excuses its silence: until then it is
+// not counted to what was lost.
 func (w *World) lose(n int32) {
 	w.nodeFlags[n] |= nodeUnreachable
 	w.nodeFlags[n] &^= nodeRestarted
 	w.asked[n] = 0
-	w.flaps[n] = decayed(w.flaps[n], w.now-w.flapsAt[n], 7*env.Day) + 1
-	w.flapsAt[n] = w.now
-	w.decayLosses()
-	w.losses10m++
-	w.losses1h++
-	rack := w.rackOf(n)
+	due := w.now
+	if w.now < w.planned[n] {
+		w.nodeFlags[n] |= nodeRestarted
+		due = w.planned[n]
+	} else {
+		w.flaps[n] = decayed(w.flaps[n], w.now-w.flapsAt[n], 7*env.Day) + 1
+		w.flapsAt[n] = w.now
+		w.losses10m = decayed(w.losses10m, w.now-w.lossesAt, 10*env.Minute) + 1
+		w.losses1h = decayed(w.losses1h, w.now-w.lossesAt, env.Hour) + 1
+		w.lossesAt = w.now
+		w.noticeBurst()
+	}
 	w.unreachable++
-	w.zoneUnreachable[w.zoneOf(n)]++
-	w.rackUnreachable[rack]++
-	if int(w.rackUnreachable[rack]) == w.nodesPerRack {
+	w.faultDomains.count(n, +1, +1)
+	if int(w.faultDomains.unreachable[w.rackOf(n)]) == w.nodesPerRack {
 		w.racksUnreachable++
 	}
 	w.reachableSpace -= int64(w.nodeCopies - w.held[n])
 	w.lostAt[n] = w.now
 	w.lost.append(n)
 	w.loseCopies(n)
-	w.q.set(w.timers.askNode+n, w.now)
+	w.joined(n, due+w.gatherTime())
 }
 
 // decayed is count after a while, decaying exponentially.
 func decayed(count float64, elapsed, constant env.Time) float64 {
 	return count * math.Exp(-float64(elapsed)/float64(constant))
-}
-
-func (w *World) decayLosses() {
-	w.losses10m = decayed(w.losses10m, w.now-w.lossesAt, 10*env.Minute)
-	w.losses1h = decayed(w.losses1h, w.now-w.lossesAt, env.Hour)
-	w.lossesAt = w.now
 }
 
 // forget ends the monitor's suspicion of node n and questions about it. Its
@@ -108,19 +110,20 @@ func (w *World) forget(n int32) {
 	if f&nodeUnreachable == 0 {
 		return
 	}
-	w.nodeFlags[n] &^= nodeUnreachable | nodeDeclared | nodeRestarted
-	rack := w.rackOf(n)
+	w.nodeFlags[n] &^= nodeUnreachable | nodeDeclared | nodeRestarted | nodeFailedOver
 	w.unreachable--
-	w.zoneUnreachable[w.zoneOf(n)]--
-	if int(w.rackUnreachable[rack]) == w.nodesPerRack {
+	if int(w.faultDomains.unreachable[w.rackOf(n)]) == w.nodesPerRack {
 		w.racksUnreachable--
 	}
-	w.rackUnreachable[rack]--
+	members := int32(-1)
 	if f&nodeDeclared != 0 {
 		w.declared--
 		w.zoneDeclared[w.zoneOf(n)]--
+		members = 0
 	}
+	w.faultDomains.count(n, -1, members)
 	w.reachableSpace += int64(w.nodeCopies - w.held[n])
 	w.lost.remove(n)
 	w.q.cancel(w.timers.askNode + n)
+	w.left(n)
 }

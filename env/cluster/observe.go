@@ -7,74 +7,74 @@ import (
 	"mend/env"
 )
 
-// Indexes of the observation. All are built from what the monitor can know:
-// heartbeats, the controller's own log, its orders and the topology.
-const (
-	// The cluster.
-	fUnreachable = iota
-	fDeclared
-	fRacksUnreachable
-	fLosses10m
-	fLosses1h
-	fUnderReplicated
-	fOneCopy
-	fNoCopy
-	fBacklog
-	fFreeSpace
-	// The question.
-	fNodeUnreachable
-	fShardsAtRisk
-	// Its subject.
-	fSilence
-	fAsked
-	fRestarted
-	fFlaps
-	fRackUnreachable
-	fZoneUnreachable
-	fZoneDeclared
-	fSubjectShards
-	fSubjectTB
-	fLiveCopies
-	fSubjectOneCopy
-	fSubjectNoCopy
-	fSubjectUnordered
-	fLiveZones
-	fAwaited
-	fRiskAge
-	featureCount
-)
+// nothing is the observation in which every feature is 0 in its unit.
+var nothing = func() (obs [featureCount]float32) {
+	for i := range obs {
+		obs[i] = features[i].Observed(0)
+	}
+	return obs
+}()
 
-// Lg marks units of ln(1 + x): such features span minutes to weeks, or one
-// shard to all.
-var features = [featureCount]env.Feature{
-	fUnreachable:      {Name: "unreachable_share", Unit: "share of nodes", Scale: 0.1},
-	fDeclared:         {Name: "declared_share", Unit: "share of nodes", Scale: 0.1},
-	fRacksUnreachable: {Name: "racks_unreachable", Unit: "ln(1+racks)", Scale: 1},
-	fLosses10m:        {Name: "losses_10m", Unit: "ln(1+nodes), decaying over 10 min", Scale: 1},
-	fLosses1h:         {Name: "losses_1h", Unit: "ln(1+nodes), decaying over 1 h", Scale: 1},
-	fUnderReplicated:  {Name: "under_replicated", Unit: "ln(1+shards)", Offset: 3, Scale: 3},
-	fOneCopy:          {Name: "one_copy", Unit: "ln(1+shards)", Scale: 3},
-	fNoCopy:           {Name: "no_copy", Unit: "ln(1+shards)", Scale: 3},
-	fBacklog:          {Name: "repair_backlog", Unit: "ln(1+hours at full bandwidth)", Scale: 1},
-	fFreeSpace:        {Name: "free_space", Unit: "share of reachable capacity, less orders", Offset: 0.5, Scale: 0.5},
-	fNodeUnreachable:  {Name: "is_node_unreachable", Unit: "0 or 1", Scale: 1},
-	fShardsAtRisk:     {Name: "is_shards_at_risk", Unit: "0 or 1", Scale: 1},
-	fSilence:          {Name: "silence", Unit: "ln(1+minutes) since the last heartbeat", Offset: 2, Scale: 2},
-	fAsked:            {Name: "asked", Unit: "ln(1+earlier decisions) on this outage", Scale: 1},
-	fRestarted:        {Name: "restarted", Unit: "0 or 1", Scale: 1},
-	fFlaps:            {Name: "flaps_7d", Unit: "ln(1+outages), decaying over 7 d", Scale: 1},
-	fRackUnreachable:  {Name: "rack_unreachable_share", Unit: "share of nodes", Scale: 0.5},
-	fZoneUnreachable:  {Name: "zone_unreachable_share", Unit: "share of nodes", Scale: 0.2},
-	fZoneDeclared:     {Name: "zone_declared_share", Unit: "share of nodes", Scale: 0.1},
-	fSubjectShards:    {Name: "subject_shards", Unit: "ln(1+shards)", Offset: 3, Scale: 2},
-	fSubjectTB:        {Name: "subject_tb", Unit: "ln(1+TB)", Offset: 2, Scale: 2},
-	fLiveCopies:       {Name: "believed_live_copies", Unit: "copies, fewest of any shard", Offset: 1, Scale: 1},
-	fSubjectOneCopy:   {Name: "subject_one_copy", Unit: "ln(1+shards)", Scale: 2},
-	fSubjectNoCopy:    {Name: "subject_no_copy", Unit: "ln(1+shards)", Scale: 2},
-	fSubjectUnordered: {Name: "subject_unordered", Unit: "ln(1+shards) short of copies without an order", Offset: 2, Scale: 2},
-	fLiveZones:        {Name: "live_zones", Unit: "zones, 2 for more", Offset: 1, Scale: 1},
-	fAwaited:          {Name: "awaited", Unit: "0 or 1: a missing copy may return", Scale: 1},
-	fRiskAge:          {Name: "risk_age", Unit: "ln(1+minutes) of the oldest shard", Offset: 2, Scale: 2},
+// logs is ln(1 + k).
+var logs = func() (t [1024]float64) {
+	for k := range t {
+		t[k] = math.Log1p(float64(k))
+	}
+	return t
+}()
+
+// log is ln(1 + k) of a count.
+func log[T int | int32 | uint16](k T) float64 {
+	if uint64(k) < uint64(len(logs)) {
+		return logs[k]
+	}
+	return log1p(float64(k))
+}
+
+// mantissas are the numbers 1 + i/128, their reciprocals and logarithms.
+var mantissas = func() (t [128]struct{ base, inverse, log float64 }) {
+	for i := range t {
+		x := 1 + float64(i)/128
+		t[i].base, t[i].inverse, t[i].log = x, 1/x, math.Log(x)
+	}
+	return t
+}()
+
+// log1p is ln(1 + x) of an x >= 0, right to 10⁻⁹, in a fraction of the time of
+// math.Log1p: with 1 + x = 2^e·m·(1 + d), m the nearest number below of a table
+// and d < 1/128,
+//
+//	ln(1 + x) = e·ln 2 + ln m + d − d²/2 + d³/3 − …,
+//
+// cut before d⁴/4. The conversions keep products from being fused into sums, for
+// the same bits everywhere.
+func log1p(x float64) float64 {
+	bits := math.Float64bits(1 + x)
+	e := float64(int(bits>>52) - 1023)
+	m := &mantissas[bits>>45&127]
+	d := float64((math.Float64frombits(bits&(1<<52-1)|1023<<52) - m.base) * m.inverse)
+	tail := float64(d * d * (0.5 - float64(d*(1.0/3))))
+	return float64(e*math.Ln2) + m.log + d - tail
+}
+
+// faded is e^(−x), in steps of 1/64 up to 16.
+var faded = func() (t [16*64 + 2]float64) {
+	for i := range t {
+		t[i] = math.Exp(-float64(i) / 64)
+	}
+	return t
+}()
+
+// fading is what decayed computes, right to 1 in 30,000 of count while that
+// matters and 0 after 16 time constants: straight lines between the entries of
+// a table, which err by 1/(8·64²).
+func fading(count float64, elapsed, constant env.Time) float64 {
+	x := float64(elapsed) / float64(constant) * 64
+	if count == 0 || !(x < 16*64) {
+		return 0
+	}
+	i := int(x)
+	return count * (faded[i] + float64((x-float64(i))*(faded[i+1]-faded[i])))
 }
 
 // observe writes observation and mask of the present question.
@@ -82,65 +82,195 @@ func (w *World) observe(obs []float32, mask []bool) {
 	if len(obs) != featureCount || len(mask) != len(actions) {
 		panic(fmt.Sprintf("cluster: buffers of %d features and %d actions, want %d and %d", len(obs), len(mask), featureCount, len(actions)))
 	}
-	var raw [featureCount]float64
-	nodes := float64(w.nodes)
-	w.decayLosses()
-	raw[fUnreachable] = float64(w.unreachable) / nodes
-	raw[fDeclared] = float64(w.declared) / nodes
-	raw[fRacksUnreachable] = math.Log1p(float64(w.racksUnreachable))
-	raw[fLosses10m] = math.Log1p(w.losses10m)
-	raw[fLosses1h] = math.Log1p(w.losses1h)
-	raw[fUnderReplicated] = math.Log1p(float64(w.short))
-	raw[fOneCopy] = math.Log1p(float64(w.oneCopy))
-	raw[fNoCopy] = math.Log1p(float64(w.noCopy))
-	raw[fBacklog] = math.Log1p(float64(w.orders) * w.shardBytes / (w.zoneRate * float64(w.zones)) / 3600)
-	if reachable := float64(w.nodes - int(w.unreachable)); reachable > 0 {
-		raw[fFreeSpace] = float64(w.reachableSpace-int64(w.orders)) / (reachable * float64(w.nodeCopies))
-	}
+	o := observation(obs)
+	copy(obs, nothing[:])
+	w.observeCluster(o)
 	clear(w.legal)
 	w.legal[Hold] = true
 	switch w.kind {
 	case NodeUnreachable:
-		w.observeNode(w.subject, &raw)
-		w.legal[Wait1m], w.legal[Wait5m], w.legal[Wait15m], w.legal[Wait1h] = true, true, true, true
+		o.put(fNodeUnreachable, 1)
+		w.observeLost(w.subject, o)
+		w.allow(Wait1m, Wait5m, Wait15m, Wait1h, DeclareDead)
 		w.legal[Restart] = w.nodeFlags[w.subject]&nodeRestarted == 0
-		w.legal[DeclareDead] = true
+	case DomainUnreachable:
+		o.put(fDomainUnreachable, 1)
+		w.observeDomain(w.subject, o)
+		w.allow(Wait1m, Wait5m, Wait15m, Wait1h, DeclareDead)
+		w.legal[FailOver] = !w.faultDomains.failedOver[w.subject]
+	case NodeSuspect:
+		o.put(fNodeSuspect, 1)
+		w.observeSuspect(w.subject, o)
+		f := w.nodeFlags[w.subject]
+		w.allow(Wait1m, Wait5m, Wait15m, Wait1h, Replace)
+		w.legal[Restart] = f&nodeRebooted == 0
+		w.legal[Cordon] = f&nodeCordoned == 0
+		w.legal[Drain] = f&nodeDraining == 0
 	case ShardsAtRisk:
-		w.observeClass(w.subject, &raw)
-		w.legal[Wait1m], w.legal[Wait5m], w.legal[Wait15m], w.legal[Wait1h] = true, true, true, true
-		w.legal[RepairSlowSameZone], w.legal[RepairFastSameZone] = true, true
+		o.put(fShardsAtRisk, 1)
+		w.observeClass(w.subject, o)
+		w.allow(Wait1m, Wait5m, Wait15m, Wait1h, RepairSlowSameZone, RepairFastSameZone)
 		if w.zonesPerRegion > 1 {
-			w.legal[RepairSlowOtherZone], w.legal[RepairFastOtherZone] = true, true
+			w.allow(RepairSlowOtherZone, RepairFastOtherZone)
 		}
 		if w.regions > 1 {
-			w.legal[RepairSlowOtherRegion], w.legal[RepairFastOtherRegion] = true, true
+			w.allow(RepairSlowOtherRegion, RepairFastOtherRegion)
 		}
-	}
-	for i := range raw {
-		obs[i] = features[i].Observed(float32(raw[i]))
+	case ClusterReview:
+		o.put(fClusterReview, 1)
+		o.put(fRegimeAge, log1p(minutes(w.now-w.review.since)))
+		w.legal[ThrottleDown] = w.throttle > 0
+		w.legal[ThrottleUp] = int(w.throttle) < len(throttles)-1
+		w.legal[TargetDown] = w.targetLegal(w.subject, -1)
+		w.legal[TargetUp] = w.targetLegal(w.subject, +1)
 	}
 	w.guards.Apply(obs, w.legal)
 	copy(mask, w.legal)
 }
 
-func (w *World) observeNode(n int32, raw *[featureCount]float64) {
-	raw[fNodeUnreachable] = 1
-	raw[fSilence] = math.Log1p(minutes(w.now - w.lastBeat[n]))
-	raw[fAsked] = math.Log1p(float64(max(w.asked[n], 1) - 1))
-	if w.nodeFlags[n]&nodeRestarted != 0 {
-		raw[fRestarted] = 1
+func (w *World) allow(list ...Action) {
+	for _, a := range list {
+		w.legal[a] = true
 	}
-	raw[fFlaps] = math.Log1p(decayed(w.flaps[n], w.now-w.flapsAt[n], 7*env.Day))
+}
+
+// observation is one observation, [featureCount].
+type observation []float32
+
+// put stores a feature of which raw is the value in its unit.
+func (o observation) put(feature int, raw float64) {
+	f := &features[feature]
+	o[feature] = (float32(raw) - f.Offset) / f.Scale // Feature.Observed, without copying the names
+}
+
+// flag stores a feature of 0 or 1.
+func (o observation) flag(feature int, is bool) {
+	if is {
+		o.put(feature, 1)
+	}
+}
+
+func (w *World) observeCluster(o observation) {
+	since := w.now - w.lossesAt
+	o.put(fThrottle, throttles[w.throttle])
+	if w.unreachable > 0 {
+		o.put(fUnreachable, float64(w.unreachable)/float64(w.nodes))
+		o.put(fDeclared, float64(w.declared)/float64(w.nodes))
+		o.put(fRacksUnreachable, log(w.racksUnreachable))
+	}
+	if x := fading(w.losses10m, since, 10*env.Minute); x > 0 {
+		o.put(fLosses10m, log1p(x))
+	}
+	if x := fading(w.losses1h, since, env.Hour); x > 0 {
+		o.put(fLosses1h, log1p(x))
+	}
+	o.put(fUnderReplicated, log(w.short))
+	o.put(fOneCopy, log(w.oneCopy))
+	o.put(fNoCopy, log(w.noCopy))
+	if w.orders > 0 {
+		o.put(fBacklog, log1p(float64(w.orders)*w.shardBytes/(w.zoneRate*float64(w.zones))/3600))
+	}
+	if reachable := float64(w.nodes - int(w.unreachable)); reachable > 0 {
+		o.put(fFreeSpace, float64(w.reachableSpace-int64(w.orders))/(reachable*float64(w.nodeCopies)))
+	}
+	o.put(fOpenDomains, log(w.faultDomains.opened))
+	o.put(fSuspects, log(w.suspicions.standing))
+	o.put(fCordonedNodes, log(w.suspicions.cordoned))
+}
+
+// observeLost shows the unreachable node n.
+func (w *World) observeLost(n int32, o observation) {
+	o.put(fSilence, log1p(minutes(w.now-w.lastBeat[n])))
+	o.put(fAsked, log(max(w.asked[n], 1)-1))
+	o.flag(fRestarted, w.nodeFlags[n]&nodeRestarted != 0)
+	o.flag(fFailedOver, w.nodeFlags[n]&nodeFailedOver != 0)
+	w.observeNode(n, o)
+}
+
+// observeSuspect shows node n, which answers.
+func (w *World) observeSuspect(n int32, o observation) {
+	o.put(fAsked, log(max(w.suspicions.asked[n], 1)-1))
+	o.flag(fRestarted, w.nodeFlags[n]&nodeRebooted != 0)
+	w.observeNode(n, o)
+}
+
+// observeNode shows what is known of node n whether it answers or not.
+func (w *World) observeNode(n int32, o observation) {
+	o.put(fFlaps, log1p(fading(w.flaps[n], w.now-w.flapsAt[n], 7*env.Day)))
 	zone := w.zoneOf(n)
-	raw[fRackUnreachable] = float64(w.rackUnreachable[w.rackOf(n)]) / float64(w.nodesPerRack)
-	raw[fZoneUnreachable] = float64(w.zoneUnreachable[zone]) / float64(w.nodesPerZone)
-	raw[fZoneDeclared] = float64(w.zoneDeclared[zone]) / float64(w.nodesPerZone)
+	perZone := float64(w.nodesPerZone)
+	o.put(fRackUnreachable, float64(w.faultDomains.unreachable[w.rackOf(n)])/float64(w.nodesPerRack))
+	o.put(fZoneUnreachable, float64(w.faultDomains.unreachable[w.racks+zone])/perZone)
+	o.put(fZoneDeclared, float64(w.zoneDeclared[zone])/perZone)
+	o.put(fZoneDeclaredAfter, float64(w.zoneDeclared[zone]+1)/perZone)
 	c := w.nodeShards(n)
-	raw[fLiveCopies] = float64(c.fewest)
-	raw[fSubjectOneCopy] = math.Log1p(float64(c.one))
-	raw[fSubjectNoCopy] = math.Log1p(float64(c.none))
-	raw[fSubjectUnordered] = math.Log1p(float64(c.unordered))
-	w.observeSize(int(c.held), raw)
+	w.observeHeld(&c, o)
+	w.observeHealth(n, o)
+}
+
+// observeHealth shows alarm and telemetry of node n.
+func (w *World) observeHealth(n int32, o observation) {
+	t, s := &w.telemetry, &w.suspicions
+	if kind := s.kind[n]; kind != noAlarm {
+		o.put(fAlarmPredictor+int(kind-alarmPredictor), 1)
+		o.put(fAlarmScore, s.score[n])
+		o.put(fAlarmAge, log1p(minutes(w.now-s.since[n])))
+		if s.deadline[n] != env.Never {
+			o.put(fAlarmDeadline, log1p(max(0, minutes(s.deadline[n]-w.now))))
+		}
+		o.flag(fCordoned, w.nodeFlags[n]&nodeCordoned != 0)
+		o.flag(fDraining, w.nodeFlags[n]&nodeDraining != 0)
+	}
+	if x := t.latency[n]; x != 1 {
+		o.put(fLatencyRatio, math.Log(max(x, 1e-6))) // it may be below 1
+	}
+	if x := fading(t.errors[n], w.now-t.errorsAt[n], env.Day); x > 0 {
+		o.put(fErrors, log1p(x))
+	}
+	o.put(fSmart, log(int32(min(t.smart[n], math.MaxInt32))))
+	o.put(fMachineAge, log1p(float64(w.now-w.born[n])/float64(env.Day)))
+}
+
+// observeDomain shows domain k: sums over its members, and the worst of the
+// racks and zones that they are in.
+func (w *World) observeDomain(k int32, o observation) {
+	d := &w.faultDomains
+	level := d.level(k)
+	o.put(fSilence, log1p(minutes(w.now-d.lastBeat[k])))
+	o.put(fAsked, log(max(d.asked[k], 1)-1))
+	o.flag(fFailedOver, d.failedOver[k])
+	o.put(fDomainLevel, float64(level+1))
+	o.put(fDomainNodes, log(d.members[k]))
+	o.put(fDomainUnreachableShare, float64(d.unreachable[k])/float64(d.size[level]))
+	sum := w.noShards()
+	var rackUnreachable, zoneUnreachable, declared, after int32
+	first, end := d.span(k)
+	rack, zone := none, none
+	for n := w.nextMember(first, end); n != none; n = w.nextMember(n+1, end) {
+		c := w.nodeShards(n)
+		sum.add(&c)
+		if r := d.of(n, rackLevel); r != rack {
+			rack = r
+			rackUnreachable = max(rackUnreachable, d.unreachable[r])
+		}
+		if z := d.of(n, zoneLevel); z != zone {
+			zone = z
+			zoneUnreachable = max(zoneUnreachable, d.unreachable[z])
+			is := w.zoneDeclared[z-d.first[zoneLevel]]
+			// Members beyond a rack are not declared with it.
+			more := d.members[z]
+			if level == rackLevel {
+				more = d.members[k]
+			}
+			declared, after = max(declared, is), max(after, is+more)
+		}
+	}
+	perZone := float64(w.nodesPerZone)
+	o.put(fRackUnreachable, float64(rackUnreachable)/float64(w.nodesPerRack))
+	o.put(fZoneUnreachable, float64(zoneUnreachable)/perZone)
+	o.put(fZoneDeclared, float64(declared)/perZone)
+	o.put(fZoneDeclaredAfter, float64(after)/perZone)
+	w.observeHeld(&sum, o)
 }
 
 // nodeCounts describe the shards of which a node holds a live copy, in the
@@ -150,8 +280,20 @@ type nodeCounts struct {
 	fewest                     int   // believed live copies of any of them
 }
 
+// noShards are the counts of what holds nothing.
+func (w *World) noShards() nodeCounts { return nodeCounts{fewest: int(w.commonWant)} }
+
+func (c *nodeCounts) add(x *nodeCounts) {
+	c.held += x.held
+	c.one += x.one
+	c.none += x.none
+	c.unordered += x.unordered
+	c.fewest = min(c.fewest, x.fewest)
+}
+
+// nodeShards counts what node n holds.
 func (w *World) nodeShards(n int32) nodeCounts {
-	c := nodeCounts{fewest: int(w.commonWant)}
+	c := w.noShards()
 	f := w.nodeFlags[n]
 	sum := int32(0)
 	for kind, k := range w.impliedOf(n) {
@@ -196,28 +338,33 @@ func (w *World) nodeShards(n int32) nodeCounts {
 	return c
 }
 
-func (w *World) observeClass(k int32, raw *[featureCount]float64) {
-	raw[fShardsAtRisk] = 1
-	n := int(w.classSize(k))
-	w.observeSize(n, raw)
-	raw[fSubjectUnordered] = raw[fSubjectShards]
+func (w *World) observeHeld(c *nodeCounts, o observation) {
+	w.observeSize(c.held, o)
+	o.put(fLiveCopies, float64(c.fewest))
+	o.put(fSubjectOneCopy, log(c.one))
+	o.put(fSubjectNoCopy, log(c.none))
+	o.put(fSubjectUnordered, log(c.unordered))
+}
+
+func (w *World) observeClass(k int32, o observation) {
+	n := w.classSize(k)
+	w.observeSize(n, o)
+	o.put(fSubjectUnordered, log(n))
 	class := classAt(k)
-	raw[fLiveCopies] = float64(class.copies)
-	raw[fLiveZones] = float64(class.zones)
-	if class.awaited {
-		raw[fAwaited] = 1
-	}
+	o.put(fLiveCopies, float64(class.copies))
+	o.put(fLiveZones, float64(class.zones))
+	o.flag(fAwaited, class.awaited)
 	if class.copies == 1 {
-		raw[fSubjectOneCopy] = raw[fSubjectShards]
+		o.put(fSubjectOneCopy, log(n))
 	}
 	if n > 0 {
-		raw[fRiskAge] = math.Log1p(minutes(w.now - w.riskSince(k)))
+		o.put(fRiskAge, log1p(minutes(w.now-w.riskSince(k))))
 	}
 }
 
-func (w *World) observeSize(shards int, raw *[featureCount]float64) {
-	raw[fSubjectShards] = math.Log1p(float64(shards))
-	raw[fSubjectTB] = math.Log1p(float64(shards) * w.shardBytes / 1e12)
+func (w *World) observeSize(shards int32, o observation) {
+	o.put(fSubjectShards, log(shards))
+	o.put(fSubjectTB, log1p(float64(shards)*w.shardBytes/1e12))
 }
 
 func minutes(t env.Time) float64 { return float64(t) / float64(env.Minute) }
@@ -225,19 +372,20 @@ func minutes(t env.Time) float64 { return float64(t) / float64(env.Minute) }
 // guardRules are the world's safety rules, as bounds on features.
 func (w *World) guardRules() []env.Guard {
 	inf := float32(math.Inf(1))
-	// One node more must still be within the limit; half a node of slack keeps
-	// rounding out of it.
+	// Half a node of slack keeps rounding out of the comparison.
 	nodes := float64(w.nodesPerZone)
 	limit := math.Floor(w.cfg.Limits.ZoneDeclaredShare*nodes + 1e-9)
-	repairs := []string{"declare_dead"}
-	for a := RepairSlowSameZone; a < actionCount; a++ {
-		repairs = append(repairs, actions[a])
+	orders := []string{actions[DeclareDead], actions[Drain], actions[Replace]}
+	for a := RepairSlowSameZone; a <= AddFar; a++ {
+		orders = append(orders, actions[a])
 	}
 	return []env.Guard{
 		{
-			Name: "zone_declared_share", Feature: "zone_declared_share", Actions: []string{"declare_dead"},
-			Min: -inf, Max: float32((limit - 0.5) / nodes),
+			Name: "zone_declared_share", Feature: "zone_declared_after", Actions: []string{actions[DeclareDead], actions[Replace]},
+			Min: -inf, Max: float32((limit + 0.5) / nodes),
 		},
-		{Name: "free_space", Feature: "free_space", Actions: repairs, Min: float32(w.cfg.Limits.FreeSpace), Max: inf},
+		{Name: "free_space", Feature: "free_space", Actions: orders, Min: float32(w.cfg.Limits.FreeSpace), Max: inf},
+		// The suspect's own copy is one of those believed live.
+		{Name: "last_copy", Feature: "believed_live_copies", Actions: []string{actions[Replace]}, Min: 1.5, Max: inf},
 	}
 }

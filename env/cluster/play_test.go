@@ -30,6 +30,9 @@ func small() Config {
 	c.Failures.Rack.LossProbability = 0.2
 	c.Failures.Burst.MTTF = 100 * time.Hour
 	c.Failures.Burst.LossProbability = 0.1
+	c.Predictor = Predictor{Preset: "custom", Recall: 0.7, Precision: 0.6, Lead: 5 * time.Hour, LeadSigma: 1, DriftAt: 4 * days, DriftRecall: 0.4, DriftPrecision: 0.3}
+	c.Detector.Recall, c.Detector.FalsePerYear = 0.8, 50
+	c.Suspicion.TTL = 6 * time.Hour
 	c.Horizon = 20 * days
 	return c
 }
@@ -45,6 +48,7 @@ func still() Config {
 	c.Failures.Burst.MTTF = 0
 	c.Failures.Permanent.MTTF = 0
 	c.Limits.ZoneDeclaredShare = 1
+	c.Domains.Share, c.Reviews.Every = 0, 0
 	return c
 }
 
@@ -71,6 +75,9 @@ func randomConfig(rng *rand.Rand) Config {
 		c.Data.ReplicationFactor = min(c.Topology.Racks(), maxFactor)
 	}
 	c.Data.Quorum = 1 + rng.IntN(c.Data.ReplicationFactor)
+	if rng.IntN(2) == 0 {
+		c.Data.MaxFactor = min(c.Data.ReplicationFactor+1, maxFactor)
+	}
 	c.Data.ShardsPerNode = 1 + rng.IntN(4)
 	copies := math.Ceil(float64(c.Data.ShardsPerNode*c.Data.ReplicationFactor) / 0.9)
 	c.Data.NodeGB = c.Data.ShardGB * (copies + float64(rng.IntN(20)))
@@ -86,6 +93,16 @@ func randomConfig(rng *rand.Rand) Config {
 	c.Failures.Transient.MTTF = time.Duration(2+rng.IntN(60)) * time.Hour
 	c.Limits = Limits{ZoneDeclaredShare: rng.Float64(), FreeSpace: 0.2 * rng.Float64()}
 	c.Horizon = time.Duration(1+rng.IntN(10)) * days
+	c.Domains.Share = []float64{0, 0.01, 0.5, 1}[rng.IntN(4)]
+	c.Reviews.Every = []time.Duration{0, 30 * time.Minute, time.Hour}[rng.IntN(3)]
+	if rng.IntN(3) == 0 {
+		c.Predictor = Predictor{Preset: presets[rng.IntN(len(presets))].name}
+	}
+	c.Suspicion = Suspicion{
+		TTL:         []time.Duration{time.Minute, time.Hour, 7 * days}[rng.IntN(3)],
+		Flaps:       []float64{0, 1, 3}[rng.IntN(3)],
+		ReplaceTime: []time.Duration{time.Minute, 6 * time.Hour}[rng.IntN(2)],
+	}
 	return c
 }
 

@@ -458,13 +458,17 @@ func (w *World) stop(f int32) {
 // abortFlowsOf stops the repairs into and out of node n, whose orders wait
 // again.
 func (w *World) abortFlowsOf(n int32) {
+	w.abortFlowsInto(n)
+	for w.firstOut[n] != none {
+		w.abort(w.firstOut[n])
+	}
+}
+
+func (w *World) abortFlowsInto(n int32) {
 	for f := n * w.streams; w.inUsed[n] > 0; f++ {
 		if w.flows[f].replica != none {
 			w.abort(f)
 		}
-	}
-	for w.firstOut[n] != none {
-		w.abort(w.firstOut[n])
 	}
 }
 

@@ -196,13 +196,17 @@ func (w *World) Measure(dst []env.Ratio) []env.Ratio {
 	for _, d := range l.dollars[:w.parts()] {
 		dst = append(dst, env.Ratio{Num: d, Den: days})
 	}
+	decisions := int64(0)
+	for _, n := range l.decisions {
+		decisions += n
+	}
 	shardSeconds := float64(w.shards) * w.now.Seconds()
 	dst = append(dst,
 		env.Ratio{Num: shardSeconds - l.unavailableSeconds, Den: shardSeconds},
 		env.Ratio{Num: float64(l.lost), Den: 1},
 		env.Ratio{Num: l.repairBytes, Den: days},
 		env.Ratio{Num: l.shortSeconds, Den: float64(l.degraded)},
-		env.Ratio{Num: float64(l.decisions[NodeUnreachable] + l.decisions[ShardsAtRisk]), Den: days},
+		env.Ratio{Num: float64(decisions), Den: days},
 	)
 	if w.load.on {
 		dst = l.requests.measure(dst, days)

@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"mend/configs/field"
+	"mend/env"
+	"mend/env/state"
+)
+
+// Reviews says when the controller reviews the cluster as a whole.
+type Reviews struct {
+	// Every is the time between two reviews while a burst or a repair backlog
+	// lasts, beside those when it begins and ends; 0: none at all.
+	Every time.Duration `yaml:"every" json:"every"`
+	// Burst is how many nodes, decaying over 10 minutes, must have been lost
+	// for a burst.
+	Burst float64 `yaml:"burst" json:"burst"`
+}
+
+// defaultReviews: assumed. Three nodes lost within two minutes are a burst (Ford
+// et al., OSDI 2010, join failures up to 120 s apart).
+func defaultReviews() Reviews { return Reviews{Every: 15 * time.Minute, Burst: 2.5} }
+
+func (r Reviews) validate(e *field.Errors) {
+	e.Want(r.Every == 0 || r.Every >= time.Minute, "reviews.every", r.Every, "at least 1m, or 0 for none")
+	e.Want(r.Burst >= 1 && r.Burst <= 1e6, "reviews.burst", r.Burst, "1 to 1e6")
+}
+
+// Bits of a regime, all of which the controller can see.
+const (
+	regimeBurst   uint8 = 1 << iota // many nodes were lost of late
+	regimeBacklog                   // repairs are on order
+)
+
+// review is what the controller knows of the present regime.
+type review struct {
+	regime uint8
+	since  env.Time
+}
+
+func (r *review) fields(c *state.Codec) {
+	state.Value(c, &r.regime)
+	state.Value(c, &r.since)
+}
+
+// regime is what is going on.
+func (w *World) regime() uint8 {
+	var r uint8
+	if w.q.pending(w.timers.burstEnd) {
+		r |= regimeBurst
+	}
+	if w.orders > 0 {
+		r |= regimeBacklog
+	}
+	return r
+}
+
+// noticeRegime asks for a review where the regime has changed.
+func (w *World) noticeRegime() {
+	if r := w.regime(); r != w.review.regime && w.cfg.Reviews.Every > 0 {
+		w.review = review{regime: r, since: w.now}
+		w.q.set(w.timers.askReview, w.now)
+	}
+}
+
+// noticeBurst is called when a node was lost: losses10m is right.
+func (w *World) noticeBurst() {
+	if x := w.losses10m / w.cfg.Reviews.Burst; x >= 1 {
+		w.q.set(w.timers.burstEnd, w.now+1+env.Time(math.Log(x)*float64(10*env.Minute)))
+	}
+}
+
+func (w *World) actReview(a Action) {
+	switch a {
+	case ThrottleDown:
+		w.setThrottle(w.throttle - 1)
+	case ThrottleUp:
+		w.setThrottle(w.throttle + 1)
+	case TargetDown:
+		w.setTarget(w.subject, -1)
+	case TargetUp:
+		w.setTarget(w.subject, +1)
+	}
+	if w.review.regime != 0 {
+		next := w.now + simulated(w.cfg.Reviews.Every)
+		w.q.set(w.timers.askReview, next)
+		if a == Hold {
+			w.tally.put(w.timers.askReview-w.timers.askNode, next)
+		}
+	}
+}
+
+// checkReview makes sure that reviews are asked for as long as, and no longer
+// than, something is going on.
+func (w *World) checkReview() error {
+	asks := w.q.pending(w.timers.askReview) || w.kind == ClusterReview
+	if w.cfg.Reviews.Every == 0 {
+		if asks || w.review.regime != 0 {
+			return fmt.Errorf("a review is asked for, and there are none")
+		}
+		return nil
+	}
+	if r := w.regime(); r != w.review.regime || w.review.since < 0 || w.review.since > w.now {
+		return fmt.Errorf("regime %b, recorded %b since %d", r, w.review.regime, w.review.since)
+	}
+	if w.review.regime != 0 && !asks && !w.ended {
+		return fmt.Errorf("regime %b will not be reviewed", w.review.regime)
+	}
+	return nil
+}

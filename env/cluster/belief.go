@@ -186,7 +186,7 @@ func (w *World) surplus(s, r int32) int32 {
 func (w *World) crowding(s, r int32) int {
 	n := w.records[r].node()
 	c := w.copiesIn(s, w.zoneOf(n))
-	if w.nodeFlags[n]&nodeDraining != 0 {
+	if w.nodeFlags[n]&nodeDraining != 0 || w.movedFrom(s) == n {
 		c += w.width * w.width
 	}
 	for q := s * int32(w.width); q < (s+1)*int32(w.width); q++ {

@@ -211,6 +211,10 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 	}
 	w.chooseTariffs()
 	w.laws = w.newLaws()
+	var err error
+	if w.load, err = w.newLoad(); err != nil {
+		return nil, err
+	}
 	w.timers = newTimerIDs(w)
 	w.faultDomains = newDomains(w)
 	w.telemetry = newTelemetry(w)
@@ -226,11 +230,7 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 		Metrics:   metricsOf(cfg.Load.offered()),
 		Objective: metrics[0].Name,
 	}
-	var err error
 	if w.guards, err = guard.Compile(&w.spec); err != nil {
-		return nil, err
-	}
-	if w.load, err = w.newLoad(); err != nil {
 		return nil, err
 	}
 	w.allocate()
@@ -532,9 +532,11 @@ func (w *World) handle(id int32) bool {
 		return true
 	case id < t.askRisk:
 		return w.suspectDue(id - t.askSuspect)
-	case id < t.askReview:
+	case id < t.askLoad:
 		w.ask(ShardsAtRisk, id-t.askRisk, id)
 		return true
+	case id < t.askReview:
+		return w.loadDue(id - t.askLoad)
 	default:
 		w.ask(ClusterReview, 0, id)
 		return true
@@ -584,6 +586,7 @@ type timerIDs struct {
 	askDomain  int32 // by domain
 	askSuspect int32 // by node: asks about it, or ends the suspicion
 	askRisk    int32 // by class
+	askLoad    int32 // by tracked shard; none without load
 	askReview  int32
 	count      int32
 }
@@ -632,6 +635,7 @@ func newTimerIDs(w *World) timerIDs {
 	t.askDomain = take(w.racks + w.zones + w.regions)
 	t.askSuspect = take(w.nodes)
 	t.askRisk = take(classes(w.cfg.Data.maxFactor()))
+	t.askLoad = take(len(w.load.slots.shard))
 	t.askReview = take(1)
 	t.count = next
 	return t

@@ -63,6 +63,8 @@ func (w *World) act(a Action) {
 		w.actSuspect(a, w.subject)
 	case ShardsAtRisk:
 		w.actClass(a, w.subject)
+	case ShardLoad:
+		w.actLoad(a, w.subject)
 	case ClusterReview:
 		w.actReview(a)
 	}

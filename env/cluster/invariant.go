@@ -169,7 +169,7 @@ func (w *World) subjects(k Kind) int {
 	case ShardsAtRisk:
 		return classes(w.maxWant)
 	case ShardLoad:
-		return 0
+		return len(w.load.slots.shard)
 	}
 	return 1
 }

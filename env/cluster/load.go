@@ -71,6 +71,7 @@ type load struct {
 	stuck       []int32
 	stuckCopies int64
 
+	slots   slots
 	tracked []trackedShard // by popularity rank
 	slope   float64        // rate, averaged exponentially over an hour
 	stepAt  env.Time       // of the last load step
@@ -157,6 +158,7 @@ func (w *World) newLoad() (load, error) {
 		l.quiet[level] = make([]int32, n)
 	}
 	l.stuck = make([]int32, w.nodes)
+	l.slots = newSlots(l.process.Tracked())
 	l.tracked = make([]trackedShard, l.process.Tracked())
 	l.reach = make([]bool, w.zones*w.zones)
 	l.work, l.request = make([]float64, w.nodes), make([]float64, w.nodes)
@@ -173,6 +175,7 @@ func (w *World) beginLoad(s seed.Seed) {
 		return
 	}
 	l.process.Reset(s.Child("load", 0))
+	w.beginSlots()
 	clear(l.class)
 	l.serving = [slowClasses]int32{0: int32(w.nodes)}
 	for level := range l.quiet {
@@ -193,10 +196,14 @@ func (w *World) loadStep() {
 	before := l.process.Rate()
 	l.slope = before + (l.slope-before)*math.Exp(-float64(w.now-l.stepAt)/float64(env.Hour))
 	l.stepAt = w.now
-	l.process.Advance(w.now)
+	change := l.process.Advance(w.now)
 	w.offered = w.offered*0x100000001b3 ^ l.process.OfferedDigest()
 	l.dirty = true
 	w.q.set(w.timers.load, l.process.Next())
+	if change&workload.RanksChanged != 0 {
+		w.rerank()
+	}
+	w.askLoads()
 }
 
 // loadQuiet is called when node n ceases to serve, loadServes when it does again.
@@ -480,6 +487,7 @@ func (l *load) fields(c *state.Codec) {
 	state.Value(c, &l.cuts)
 	state.Fixed(c, l.stuck)
 	state.Value(c, &l.stuckCopies)
+	l.slots.fields(c)
 	state.Value(c, &l.slope)
 	state.Value(c, &l.stepAt)
 	state.Value(c, &l.measured.p99)
@@ -548,6 +556,9 @@ func (w *World) checkLoad() error {
 	}
 	if cuts != l.cuts {
 		return fmt.Errorf("%d ways between zones are cut, counted %d", cuts, l.cuts)
+	}
+	if err := w.checkSlots(); err != nil {
+		return err
 	}
 	if p := l.process; p.Now() > w.now || w.q.at[w.timers.load] != p.Next() && !w.ended {
 		return fmt.Errorf("the load is of %d and changes at %d, want %d", p.Now(), w.q.at[w.timers.load], p.Next())

@@ -86,6 +86,9 @@ func (w *World) cancelOrder(s int32) {
 	}
 	x.ordered--
 	w.orders--
+	if x.ordered == 0 {
+		w.unordered(s)
+	}
 	if x.ordered == x.active && w.lists.links[s].in >= 0 {
 		w.lists.remove(s)
 	}
@@ -524,6 +527,7 @@ func (w *World) complete(r int32) {
 		w.supersede(s)
 	}
 	if b == want && healthy && x.ordered == 0 && x.flags&shardLost == 0 {
+		w.unordered(s)
 		w.makePlain(s)
 		return
 	}
@@ -531,6 +535,9 @@ func (w *World) complete(r int32) {
 		if w.drop(w.surplus(s, r)); b-1 == want {
 			w.supersede(s)
 		}
+	}
+	if x.ordered == 0 {
+		w.unordered(s)
 	}
 	w.refresh(s)
 	w.settle(s)

@@ -66,7 +66,9 @@ func (w *World) changeReadable(n int32, d int) {
 		}
 	}
 	for want, c := range wants {
-		w.accountMany(want, c, d)
+		if c > 0 {
+			w.accountMany(want, c, d)
+		}
 	}
 }
 

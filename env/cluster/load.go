@@ -60,10 +60,10 @@ type load struct {
 	money     loadPrices
 
 	// Nodes, by truth.
-	class   []uint8            // by node
-	serving [slowClasses]int32 // nodes that are not quiet
-	quiet   [domainLevels][]int32   // quiet nodes by rack, zone and region
-	cuts    int32              // directions between two zones that are cut
+	class   []uint8               // by node
+	serving [slowClasses]int32    // nodes that are not quiet
+	quiet   [domainLevels][]int32 // quiet nodes by rack, zone and region
+	cuts    int32                 // directions between two zones that are cut
 
 	// Primaries of nodes that are down: copies that were on the node when it went
 	// down, of which one in ReplicationFactor is a primary; none where they are
@@ -119,8 +119,12 @@ type fate struct {
 	copies                    float64 // that a write goes to, 0 where it is refused
 }
 
-// bin gathers the served requests of nodes that are alike.
-type bin struct{ weight, p50, p99 float64 }
+// bin gathers the requests of nodes that are alike.
+type bin struct {
+	requests, rho    float64 // a second, and the sum of their nodes' utilisations
+	weight, p50, p99 float64 // served requests; sums, then means, of their nodes' quantiles
+	theta            float64
+}
 
 const binsPerClass = 65 // one for each 1/64 of utilisation, the last for overload
 
@@ -356,13 +360,18 @@ func (w *World) evaluate() {
 	others := l.serving
 	for _, n := range l.touched {
 		others[l.class[n]]--
-		l.serve(r, &total, l.class[n], perNode+l.work[n], perRequest+l.request[n])
+		l.serve(&total, l.class[n], perNode+l.work[n], perRequest+l.request[n])
 		l.work[n], l.request[n] = 0, 0
 	}
 	l.touched = l.touched[:0]
 	for c, n := range others {
 		if n > 0 {
-			l.serve(r, &total, uint8(c), perNode, perRequest*float64(n))
+			l.serve(&total, uint8(c), perNode, perRequest*float64(n))
+		}
+	}
+	for _, k := range l.used {
+		if b := &l.bins[k]; b.requests > 0 {
+			l.settle(b, &total, uint8(k/binsPerClass), b.rho/b.requests, b.requests)
 		}
 	}
 	r.p99 = l.quantile(&total.near)
@@ -399,30 +408,46 @@ func (t *requests) add(x *requests, near *[distances]float64) {
 }
 
 // serve adds requests that nodes of a class serve, each of which has so many
-// services a second to do.
-func (l *load) serve(r *rates, t *requests, class uint8, work, requests float64) {
+// services a second to do. Nodes of one bucket of utilisation are taken together,
+// at their mean; busy ones, whose latencies change fast, one by one.
+func (l *load) serve(t *requests, class uint8, work, requests float64) {
 	if requests == 0 {
 		return
 	}
 	rho := work / l.capacity * slowFactors[class]
-	var at queueing.Latency
-	miss := 0.0
-	for d, share := range t.near {
-		if share > 0 {
-			at = l.tables[class][d].At(rho)
-			miss += share * at.Miss
-			r.latency += requests * at.Served * share * (at.Mean + l.rtt[d])
-		}
+	k := int32(class)*binsPerClass + int32(min(rho*64, 64))
+	b := &l.bins[k]
+	if *b == (bin{}) {
+		l.used = append(l.used, k)
 	}
+	if rho < busy {
+		b.requests += requests
+		b.rho += requests * rho
+		return
+	}
+	l.settle(b, t, class, rho, requests)
+}
+
+// busy is the utilisation from which on nodes are looked at one by one.
+const busy = 0.875
+
+// settle adds up what becomes of requests at a utilisation.
+func (l *load) settle(b *bin, t *requests, class uint8, rho, requests float64) {
+	r := &l.rates
+	at := l.tables[class][0].At(rho)
 	served := requests * at.Served
 	r.served += served
 	r.refused += requests * (1 - at.Served)
-	r.slow += served * miss
-	k := int32(class)*binsPerClass + int32(min(rho*64, 64))
-	b := &l.bins[k]
-	if b.weight == 0 {
-		l.used = append(l.used, k)
+	miss := t.near[0] * at.Miss
+	rtt := t.near[0] * l.rtt[0]
+	for d := 1; d < distances; d++ {
+		if share := t.near[d]; share > 0 {
+			miss += share * l.tables[class][d].Miss(rho)
+			rtt += share * l.rtt[d]
+		}
 	}
+	r.slow += served * miss
+	r.latency += served * (at.Mean + rtt)
 	b.weight += served
 	b.p50 += served * at.P50
 	b.p99 += served * at.P99
@@ -437,6 +462,7 @@ func (l *load) quantile(near *[distances]float64) float64 {
 		b := &l.bins[k]
 		b.p50 /= b.weight
 		b.p99 /= b.weight
+		b.theta = math.Log(50) / max(b.p99-b.p50, 1e-12)
 		sum += b.weight
 		for d, share := range near {
 			if share > 0 {
@@ -444,34 +470,45 @@ func (l *load) quantile(near *[distances]float64) float64 {
 			}
 		}
 	}
-	for high-low > 1e-6*high {
-		middle, tail := low+(high-low)/2, 0.0
+	// The logarithm of a sum of exponential tails is convex, so that Newton's
+	// method comes to the quantile from below, monotonically.
+	t := low
+	for range 50 {
+		tail, slope := 0.0, 0.0
 		for _, k := range l.used {
+			b := &l.bins[k]
 			for d, share := range near {
 				if share > 0 {
-					tail += l.bins[k].weight * share * l.bins[k].tail(middle-l.rtt[d])
+					x, y := b.tail(t - l.rtt[d])
+					tail += b.weight * share * x
+					slope += b.weight * share * y
 				}
 			}
 		}
-		if tail > 0.01*sum {
-			low = middle
-		} else {
-			high = middle
+		step := tail / slope * math.Log(tail/(0.01*sum))
+		if t += step; !(step > 1e-5*t) {
+			break
 		}
 	}
+	t = min(max(t, low), high)
 	for _, k := range l.used {
 		l.bins[k] = bin{}
 	}
 	l.used = l.used[:0]
-	return high
+	if sum == 0 {
+		return 0
+	}
+	return t
 }
 
-// tail is the share of the bin's requests that take longer than t.
-func (b *bin) tail(t float64) float64 {
+// tail is the share of the bin's requests that take longer than t, and how fast
+// it falls.
+func (b *bin) tail(t float64) (share, slope float64) {
 	if t <= b.p50 {
-		return 1 - 0.5*max(t, 0)/b.p50
+		return 1 - 0.5*max(t, 0)/b.p50, 0.5 / b.p50
 	}
-	return 0.5 * math.Exp(-math.Log(50)*(t-b.p50)/(b.p99-b.p50))
+	share = 0.5 * math.Exp(-b.theta*(t-b.p50))
+	return share, b.theta * share
 }
 
 func (l *load) fields(c *state.Codec) {

@@ -186,6 +186,7 @@ func bruteForce(w *World, exact bool) (b brute) {
 		}
 		rate := p.Rate() * share / float64(w.zones)
 		var near [distances]float64
+		accepted := b.reads + b.writes
 		for a := range w.zones {
 			k, nearest := 0, 2
 			for _, n := range nodes {
@@ -243,14 +244,14 @@ func bruteForce(w *World, exact bool) (b brute) {
 		if !tracked && !exact {
 			near = w.restNear()
 		}
-		accepted := p.Rate()*share - 0 // all clients alike
 		for d := range near {
-			b.near[d] += near[d] * accepted
+			b.near[d] += near[d] * (b.reads + b.writes - accepted)
 		}
 	}
-	sum := b.near[0] + b.near[1] + b.near[2]
 	for d := range b.near {
-		b.near[d] /= sum
+		if b.reads+b.writes > 0 {
+			b.near[d] /= b.reads + b.writes
+		}
 	}
 	for n := range work {
 		if request[n] == 0 {

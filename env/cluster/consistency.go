@@ -99,20 +99,16 @@ func (w *World) newSpreading() spreading {
 	return s
 }
 
-// findReach finds out which zones a client in zone a reaches: those to which and
-// from which messages arrive.
-func (w *World) findReach() {
-	for a := range w.zones {
-		for b := range w.zones {
-			w.load.reach[a*w.zones+b] = w.reaches(a, b) && w.reaches(b, a)
-		}
-	}
+// reached reports whether a client in zone a reaches zone b: whether messages
+// arrive both ways.
+func (w *World) reached(a, b int) bool {
+	return !w.load.cut[a*w.zones+b] && !w.load.cut[b*w.zones+a]
 }
 
 // cutOff reports whether zone a does not reach all others.
 func (w *World) cutOff(a int) bool {
-	for _, ok := range w.load.reach[a*w.zones : (a+1)*w.zones] {
-		if !ok {
+	for b := range w.zones {
+		if !w.reached(a, b) {
 			return true
 		}
 	}
@@ -200,7 +196,7 @@ func (w *World) cutFate(f *fate, a int, p float64) {
 		reached[0] = 1
 		most := 0
 		for j, z := range x.zone[:x.zones] {
-			if !l.reach[a*w.zones+int(z)] {
+			if !w.reached(a, int(z)) {
 				continue
 			}
 			up := w.zoneServes(int(z))
@@ -323,7 +319,7 @@ func (w *World) trackedFate(x *trackedShard) (f fate) {
 	for a := range w.zones {
 		k := 0
 		for _, n := range x.nodes[:x.readable] {
-			if w.load.reach[a*w.zones+int(w.zoneTable[n])] {
+			if w.reached(a, int(w.zoneTable[n])) {
 				k++
 			}
 		}

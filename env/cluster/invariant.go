@@ -435,7 +435,7 @@ func (w *World) checkShards() error {
 		return fmt.Errorf("orders %d, short %d, of one copy %d, of none %d; counted %d, %d, %d, %d",
 			orders, believedShort, one, no, w.orders, w.short, w.oneCopy, w.noCopy)
 	}
-	if wants != w.wantCount || w.uniform != (wants[w.commonWant] == int32(w.shards)) {
+	if w.commonWant < 0 || int(w.commonWant) >= len(wants) || wants != w.wantCount || w.uniform != (wants[w.commonWant] == int32(w.shards)) {
 		return fmt.Errorf("shards by copies wanted: %v, counted %v, all %d: %v", wants, w.wantCount, w.commonWant, w.uniform)
 	}
 	for i := range implied {

@@ -63,7 +63,8 @@ type load struct {
 	class   []uint8               // by node
 	serving [slowClasses]int32    // nodes that are not quiet
 	quiet   [domainLevels][]int32 // quiet nodes by rack, zone and region
-	cuts    int32                 // directions between two zones that are cut
+	cut     []bool                // ways from one zone to another that are cut, [zones*zones]
+	cuts    int32                 // number of them
 
 	// Primaries of nodes that are down: copies that were on the node when it went
 	// down, of which one in ReplicationFactor is a primary; none where they are
@@ -81,7 +82,6 @@ type load struct {
 	// Derived.
 	dirty   bool
 	rates   rates
-	reach   []bool // [zones*zones], valid while cuts > 0
 	work    []float64
 	request []float64
 	touched []int32
@@ -164,7 +164,7 @@ func (w *World) newLoad() (load, error) {
 	l.stuck = make([]int32, w.nodes)
 	l.slots = newSlots(l.process.Tracked())
 	l.tracked = make([]trackedShard, l.process.Tracked())
-	l.reach = make([]bool, w.zones*w.zones)
+	l.cut = make([]bool, w.zones*w.zones)
 	l.work, l.request = make([]float64, w.nodes), make([]float64, w.nodes)
 	l.touched = make([]int32, 0, min(w.nodes, l.process.Tracked()*(maxFactor+spare)))
 	l.bins = make([]bin, slowClasses*binsPerClass)
@@ -185,6 +185,7 @@ func (w *World) beginLoad(s seed.Seed) {
 	for level := range l.quiet {
 		clear(l.quiet[level])
 	}
+	clear(l.cut)
 	l.cuts, l.stuckCopies = 0, 0
 	fill(l.stuck, none)
 	l.slope, l.stepAt, l.measured = l.process.Rate(), 0, measurement{}
@@ -245,11 +246,19 @@ func (w *World) loadServes(n int32) {
 	}
 }
 
-// loadCut is called when a direction between two zones is cut (+1), or no longer
-// is (−1).
-func (w *World) loadCut(d int32) {
-	w.load.cuts += d
-	w.load.dirty = true
+// loadCut is called when the way from zone a to zone b is cut, or no longer is.
+func (w *World) loadCut(a, b int, cut bool) {
+	l := &w.load
+	if !l.on {
+		return
+	}
+	l.dirty = true
+	l.cut[a*w.zones+b] = cut
+	if cut {
+		l.cuts++
+	} else {
+		l.cuts--
+	}
 }
 
 // around is the rack, zone or region of node n.
@@ -312,9 +321,6 @@ func (w *World) evaluate() {
 	serving := int32(0)
 	for _, n := range l.serving {
 		serving += n
-	}
-	if l.cuts > 0 {
-		w.findReach()
 	}
 
 	// Shards that are not tracked: by number of readable copies.
@@ -521,6 +527,7 @@ func (l *load) fields(c *state.Codec) {
 	for level := range l.quiet {
 		state.Fixed(c, l.quiet[level])
 	}
+	state.Fixed(c, l.cut)
 	state.Value(c, &l.cuts)
 	state.Fixed(c, l.stuck)
 	state.Value(c, &l.stuckCopies)
@@ -586,8 +593,12 @@ func (w *World) checkLoad() error {
 	cuts := int32(0)
 	for a := range w.zones {
 		for b := range w.zones {
-			if !w.reaches(a, b) {
+			cut := !w.reaches(a, b)
+			if cut {
 				cuts++
+			}
+			if l.cut[a*w.zones+b] != cut {
+				return fmt.Errorf("the way from zone %d to %d is cut: %v", a, b, cut)
 			}
 		}
 	}

@@ -347,10 +347,10 @@ func TestPartitionRequests(t *testing.T) {
 		if math.Abs(r.refused-refused) > 1e-6 || math.Abs(r.stale-stale) > 1e-6 {
 			t.Errorf("%s: %g of 1000 requests refused and %g stale, want %g and %g", kind, r.refused, r.stale, refused, stale)
 		}
-		w.cutOver(0, 1)
 		w.q.cancel(w.cutEnd(0, 1))
-		w.cutOver(1, 0)
+		w.cutOver(0, 1)
 		w.q.cancel(w.cutEnd(1, 0))
+		w.cutOver(1, 0)
 		w.evaluate()
 		if r := w.load.rates; r.refused > 1e-9 || r.stale > 0 {
 			t.Errorf("%s: %g refused and %g stale afterwards", kind, r.refused, r.stale)

@@ -89,7 +89,7 @@ func (w *World) endSilence(zone int) {
 // cutBegan is called when zone a ceases to reach zone b: repairs from one to the
 // other end, and their orders wait again.
 func (w *World) cutBegan(a, b int) {
-	w.loadCut(+1)
+	w.loadCut(a, b, true)
 	for _, f := range w.clocks[b].first {
 		for f != none {
 			next := w.flows[f].next
@@ -103,6 +103,6 @@ func (w *World) cutBegan(a, b int) {
 
 // cutEnded is called when zone a reaches zone b again.
 func (w *World) cutEnded(a, b int) {
-	w.loadCut(-1)
+	w.loadCut(a, b, false)
 	w.admitSoon = true
 }

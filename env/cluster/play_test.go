@@ -104,6 +104,13 @@ func randomConfig(rng *rand.Rand) Config {
 		Flaps:       []float64{0, 1, 3}[rng.IntN(3)],
 		ReplaceTime: []time.Duration{time.Minute, 6 * time.Hour}[rng.IntN(2)],
 	}
+	if rng.IntN(2) == 0 {
+		c = withLoad(c)
+		c.Load.Consistency = []string{ConsistencyQuorum, ConsistencyAvailable}[rng.IntN(2)]
+		c.Load.ReadQuorum, c.Load.WriteQuorum = 1+rng.IntN(c.Data.ReplicationFactor), 1+rng.IntN(c.Data.ReplicationFactor)
+		c.Load.InternetShare = 0.1
+		c.Prices.Providers = [][]string{nil, {"azure"}, []string{"aws", "gcp"}[:c.Topology.Regions]}[rng.IntN(3)]
+	}
 	return c
 }
 

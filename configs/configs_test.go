@@ -245,8 +245,8 @@ func TestReadRefuses(t *testing.T) {
 // computed by this code.)
 func TestDigests(t *testing.T) {
 	want := map[string]string{
-		"RackBursts-v0": "557317455fcc45e5e7c26f3748397c865714345ace7ef15bc223ca3aaa6d5eb9",
-		"Steady-v0":     "e76544937fdde11bc93748d81973f03bc58f28eef45f33588f39297caed1ad2c",
+		"RackBursts-v0": "8f90049db28fec23803f14fa1b18fead62db82892d791fb3d8049b830f00d6e3",
+		"Steady-v0":     "1cdd7a6ac08ba9c3fb4c7b44b9ffe2cd151027231653c2842f6c0291289a2ae9",
 	}
 	for _, s := range Scenarios() {
 		if s.Trace {

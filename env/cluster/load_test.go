@@ -400,6 +400,18 @@ func TestPrimaries(t *testing.T) {
 	if got, want := refused(), writes/3; !within(got, want, 0.05) {
 		t.Errorf("a zone is lost and %g requests refused, want about %g", got, want)
 	}
+	before := w.AppendState(nil)
+	zone := w.faultDomains.first[zoneLevel] + 1
+	if !w.faultDomains.open[zone] {
+		t.Fatal("the zone was not asked about")
+	}
+	w.actDomain(FailOver, zone)
+	if got := refused(); got > 1e-9 {
+		t.Errorf("%g requests refused after the zone has failed over", got)
+	}
+	if err := w.RestoreState(before); err != nil {
+		t.Fatal(err)
+	}
 	w.declare(6)
 	if got, want := refused(), writes*5/18; !within(got, want, 0.05) {
 		t.Errorf("one of its nodes is declared dead and %g requests refused, want about %g", got, want)

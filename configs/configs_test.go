@@ -245,8 +245,8 @@ func TestReadRefuses(t *testing.T) {
 // computed by this code.)
 func TestDigests(t *testing.T) {
 	want := map[string]string{
-		"RackBursts-v0": "8f90049db28fec23803f14fa1b18fead62db82892d791fb3d8049b830f00d6e3",
-		"Steady-v0":     "1cdd7a6ac08ba9c3fb4c7b44b9ffe2cd151027231653c2842f6c0291289a2ae9",
+		"RackBursts-v0": "d9bc15bcd8d6afc5eedc6b0085cba53cd93c28d14775bd2cbf897c3855c24afc",
+		"Steady-v0":     "158f7ca373c5c3fc645a8a276c65fad878f3afd5e795504a299ace3e0cc3503d",
 	}
 	for _, s := range Scenarios() {
 		if s.Trace {

@@ -245,8 +245,8 @@ func TestReadRefuses(t *testing.T) {
 // computed by this code.)
 func TestDigests(t *testing.T) {
 	want := map[string]string{
-		"RackBursts-v0": "557317455fcc45e5e7c26f3748397c865714345ace7ef15bc223ca3aaa6d5eb9",
-		"Steady-v0":     "e76544937fdde11bc93748d81973f03bc58f28eef45f33588f39297caed1ad2c",
+		"RackBursts-v0": "d9bc15bcd8d6afc5eedc6b0085cba53cd93c28d14775bd2cbf897c3855c24afc",
+		"Steady-v0":     "158f7ca373c5c3fc645a8a276c65fad878f3afd5e795504a299ace3e0cc3503d",
 	}
 	for _, s := range Scenarios() {
 		if s.Trace {

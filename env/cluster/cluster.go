@@ -102,7 +102,6 @@ type World struct {
 
 	ledger ledger
 	tally  tally
-	load   load
 
 	// Nodes.
 	nodeFlags []uint16
@@ -178,6 +177,8 @@ type World struct {
 	lossesAt               env.Time
 	perm                   []int32 // scratch: 0 to nodes−1, in order between uses
 	struckNodes            []int32 // scratch
+
+	load load // requests
 }
 
 // New returns the world that cfg defines, under the given id.

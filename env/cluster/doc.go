@@ -37,6 +37,10 @@
 //   - Shards at risk: fewer believed live copies than wanted and no repair
 //     ordered. Those with equally many live copies, in one zone or several, with
 //     or without a missing copy that may return, are one subject.
+//   - A popular shard: the requests for it take more than Load.Hot of the
+//     capacity of each node that holds it, or, once it has been given extra
+//     copies, would take less than Load.Cold with one fewer. Asked when the load
+//     changes.
 //   - The cluster: asked when a burst of losses or a repair backlog begins or
 //     ends, and from time to time while it lasts. See [Reviews].
 //
@@ -65,6 +69,29 @@
 //     lost; the nodes serve on.
 //   - A bad upgrade crashes the nodes that run it, until they are rolled back.
 //
+// # Load
+//
+// [Load] configures the requests of clients; by default there are none. Their rate
+// and what they are for come from env/workload. Nothing is done for single requests:
+// each node is a queue, whose utilisation gives the latencies (env/queueing), and
+// what changes the load, or the nodes that serve, changes rates, which are held
+// until the next change. See load.go for what counts as the latency of a request.
+//
+//   - Requests for the first 64 ranks of popularity follow the copies of their
+//     shards; the others are spread evenly over the nodes that serve.
+//   - With quorum consistency, requests that reach fewer readable copies than
+//     their quorum are refused, and so are writes of which the primary is on a
+//     node that is down. Primaries move by themselves after FailoverDelay, unless
+//     half of the rack, zone or region is down too (Domains.Share): then when the
+//     controller fails over or declares dead, or enough nodes are back.
+//   - With available consistency any copy serves, and requests that reach fewer
+//     than the quorum count as stale.
+//   - An overloaded node refuses what it cannot serve.
+//
+// The controller sees how many requests there are for what, and the latency and
+// refusals of the whole at the last change of the load, but not which nodes are
+// slow.
+//
 // # Randomness
 //
 // Every draw is a function of (seed, process, slot, ordinal), never of what
@@ -92,14 +119,22 @@
 //
 //	−(1/ScaleUSD) · ∫ e^(−t/τ) d(C − C₀),  t from the start of the step,
 //
-// where C₀ is the storage of ReplicationFactor copies of every shard: a
-// constant rate that no action changes, taken out so that rewards are about
-// what actions change. It leaves the optimal policy as it is. The metrics
-// report all of C, undiscounted.
+// where C₀ is the storage of the copies that there are at the start and, where
+// there is load, the servers and the price of all requests, were all served:
+// rates that no action changes, taken out so that rewards are about what actions
+// change. It leaves the optimal policy as it is. The metrics report all of C,
+// undiscounted.
+//
+// Prices are those of the configuration, or list prices of a provider for each
+// region (prices.providers). Where there is load, clients are given back 10, 25 or
+// 100 % of a 30-day month's bill for storage, traffic, servers and requests where
+// fewer than 99.9, 99 or 95 % of its requests were served; the last month, which
+// the horizon cuts, counts as far as it went.
 //
 // # Left out so far
 //
-// Foreground load and latency, decisions on load, and what slow nodes and
-// partitions mean for repairs. The controller itself never fails, not even with
+// What repairs and requests take from each other, other than a price; the wait for
+// the slowest of a quorum; what slow nodes mean for repairs; primaries that move
+// because of a partition. The controller itself never fails, not even with
 // its zone.
 package cluster

@@ -77,6 +77,8 @@ func defaultLoad() Load {
 		WriteBytes:    1000,
 	}
 	l.RequestsPerSecond = 0
+	// Assumed: a shard holds many keys, which evens their popularity out.
+	l.Popularity.ZipfExponent = 0.5
 	return l
 }
 

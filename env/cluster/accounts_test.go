@@ -64,7 +64,7 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 	b.shortUS, b.degraded, b.lostCount = w.ledger.shortSeconds*1e6, int(w.ledger.degraded), int(w.ledger.lost)
 	for s := range b.lost {
 		b.lost[s] = w.info[s].flags&shardLost != 0
-		b.under[s] = w.readableOf(int32(s)) < w.cfg.Data.ReplicationFactor
+		b.under[s] = w.readableOf(int32(s)) < int(w.info[s].want)
 	}
 	b.count()
 	p.before = func(int32) { b.advance() }
@@ -125,7 +125,7 @@ func (b *books) count() {
 				b.charged++
 			}
 		}
-		if under := readable < w.cfg.Data.ReplicationFactor; under != b.under[s] {
+		if under := readable < int(w.info[s].want); under != b.under[s] {
 			if b.under[s] = under; under {
 				b.degraded++
 			}

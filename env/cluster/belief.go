@@ -474,17 +474,17 @@ func (w *World) setWant(s int32, want int) {
 	w.wantCount[want]++
 	w.commonWant = int32(want)
 	w.uniform = w.wantCount[want] == int32(w.shards)
-	b, readable := w.believedOf(s), w.readableOf(s)
-	w.countLevel(int(x.want), b, -1)
-	if readable < int(x.want) {
+	b, readable, before := w.believedOf(s), w.readableOf(s), int(x.want)
+	w.countLevel(before, b, -1)
+	if readable < before {
 		w.ledger.short--
 	}
 	x.want = uint8(want)
 	w.countLevel(want, b, +1)
 	if readable < want {
 		w.ledger.short++
-		w.ledger.degraded++
 	}
+	degraded := w.ledger.degraded
 	w.cancelBeyond(s, b)
 	for ; b > want; b-- {
 		last := none
@@ -494,6 +494,10 @@ func (w *World) setWant(s int32, want int) {
 			}
 		}
 		w.drop(w.surplus(s, last))
+	}
+	// What was short of copies and still is has not come to be so anew.
+	if w.ledger.degraded = degraded; readable >= before && w.readableOf(s) < want {
+		w.ledger.degraded++
 	}
 	w.refresh(s)
 	w.settle(s)

@@ -34,7 +34,7 @@ func TestInvariants(t *testing.T) {
 		restored += w.ledger.degraded - int64(w.ledger.short)
 		events += w.ledger.decisions[NodeUnreachable] + w.ledger.decisions[ShardsAtRisk]
 	}
-	for k := range uint64(4) {
+	for k := range uint64(2) {
 		w := newTest(t, small())
 		checkEveryEvent(t, w, k)
 		tally(w)
@@ -50,9 +50,9 @@ func TestInvariants(t *testing.T) {
 		checkEveryEvent(t, w, k)
 		tally(w)
 	}
-	worlds := uint64(60)
+	worlds := uint64(40)
 	if long() {
-		worlds = 2000
+		worlds = 600
 	}
 	for k := range worlds {
 		rng := rand.New(rand.NewPCG(k, 3))

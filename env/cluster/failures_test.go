@@ -81,7 +81,11 @@ func TestEverything(t *testing.T) {
 	for _, w := range []*World{drawn, replayed} {
 		var struck [processes]int
 		var seen struct{ slow, turned, silent, oneWay, bad, rollback, wornOut int }
-		for k := range seed.Seed(20) {
+		episodes := seed.Seed(5)
+		if long() {
+			episodes = 40
+		}
+		for k := range episodes {
 			p := newPlayer(w)
 			check := func(id int32) {
 				if err := w.CheckInvariants(); err != nil {
@@ -130,11 +134,11 @@ func TestEverything(t *testing.T) {
 		}
 		t.Logf("%v; %+v", struck, seen)
 		for q, n := range struck {
-			if n < 20 && w.slots(process(q)) > 0 {
+			if n < 2*int(episodes) && w.slots(process(q)) > 0 {
 				t.Errorf("%s struck %d times", process(q), n)
 			}
 		}
-		if seen.slow == 0 || seen.turned == 0 || seen.silent == 0 || seen.oneWay == 0 || seen.bad == 0 || seen.rollback == 0 || seen.wornOut < 500 {
+		if seen.slow == 0 || seen.turned == 0 || seen.silent == 0 || seen.oneWay == 0 || seen.bad == 0 || seen.rollback == 0 || seen.wornOut < 40*int(episodes) {
 			t.Errorf("not all was seen: %+v", seen)
 		}
 	}
@@ -374,7 +378,11 @@ func TestDoom(t *testing.T) {
 	f.Spot.MTTF = 0
 	w := newTest(t, c)
 	deaths, escalated := 0, 0
-	for k := range seed.Seed(10) {
+	episodes := seed.Seed(4)
+	if long() {
+		episodes = 20
+	}
+	for k := range episodes {
 		p := newPlayer(w)
 		doom := make([]env.Time, w.nodes)
 		dead := make([]bool, w.nodes)
@@ -401,7 +409,7 @@ func TestDoom(t *testing.T) {
 		p.playWhole(k, sparing(random(uint64(k))))
 	}
 	t.Logf("%d deaths, %d times one by slowness was next", deaths, escalated)
-	if deaths < 150 || escalated < 100 {
+	if deaths < 15*int(episodes) || escalated < 10*int(episodes) {
 		t.Errorf("only %d deaths, %d times one by slowness", deaths, escalated)
 	}
 }

@@ -260,13 +260,15 @@ func (w *World) checkEntries(n int32) error {
 	for i := 0; i < len(e); i += w.stride {
 		s := shardAt(e[i])
 		var rep replica
-		others := map[int32]bool{}
+		var others [maxFactor + spare]int32
+		left := 0
 		for _, r := range w.copiesOf(s) {
 			switch {
 			case r != 0 && r.state() != replicaRebuilding && r.node() == n:
 				rep = r
 			case r.state() == replicaLive:
-				others[r.node()] = true
+				others[left] = r.node()
+				left++
 			}
 		}
 		if rep == 0 || int(rep.pos()) != i/w.stride {
@@ -293,13 +295,18 @@ func (w *World) checkEntries(n int32) error {
 			return fmt.Errorf("node %d: the entry of shard %d, flags %b, state %d, is not marked", n, s, w.info[s].flags, rep.state())
 		}
 		for _, m := range e[i+1 : i+w.stride] {
-			if m != int32(w.nodes) && !others[m] {
+			if m == int32(w.nodes) {
+				continue
+			}
+			i := slices.Index(others[:left], m)
+			if i < 0 {
 				return fmt.Errorf("node %d: the entry of shard %d names node %d", n, s, m)
 			}
-			delete(others, m)
+			left--
+			others[i] = others[left]
 		}
-		if len(others) > 0 {
-			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others)
+		if left > 0 {
+			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others[:left])
 		}
 	}
 	if !slices.Equal(tally[:], w.unmarkedOf(n)) {
@@ -324,16 +331,18 @@ func (w *World) checkShards() error {
 		readable, intact, believed := w.readableOf(s), w.intactOf(s), w.believedOf(s)
 		var active uint8
 		live, bad := 0, none
-		seen := map[int32]bool{}
+		var seen [maxFactor + spare]int32
+		records := 0
 		several := false
 		for _, r := range w.copiesOf(s) {
 			if r == 0 {
 				continue
 			}
-			if seen[r.node()] {
+			if slices.Contains(seen[:records], r.node()) {
 				return fmt.Errorf("shard %d has two records on node %d", s, r.node())
 			}
-			seen[r.node()] = true
+			seen[records] = r.node()
+			records++
 			switch r.state() {
 			case replicaRebuilding:
 				active++
@@ -355,7 +364,7 @@ func (w *World) checkShards() error {
 			length[in]++
 		}
 		lost := x.flags&shardLost != 0
-		if lost != (intact == 0 && len(seen) > 0) && !(intact == 0 && len(seen) == 0) {
+		if lost != (intact == 0 && records > 0) && !(intact == 0 && records == 0) {
 			return fmt.Errorf("shard %d: %d intact copies, lost: %v", s, intact, lost)
 		}
 		if readable < want {

@@ -304,6 +304,9 @@ func (w *World) drop(r int32) {
 	rep := w.records[r]
 	n := rep.node()
 	live, counted := rep.state() == replicaLive, w.counts(rep)
+	if live {
+		w.mark(s) // the entries of the others name this one
+	}
 	w.unlink(r)
 	if live && w.health[n]&healthQuiet == 0 {
 		readable := w.readableOf(s)

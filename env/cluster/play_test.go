@@ -75,6 +75,9 @@ func randomConfig(rng *rand.Rand) Config {
 		c.Data.ReplicationFactor = min(c.Topology.Racks(), maxFactor)
 	}
 	c.Data.Quorum = 1 + rng.IntN(c.Data.ReplicationFactor)
+	if rng.IntN(2) == 0 {
+		c.Data.MaxFactor = min(c.Data.ReplicationFactor+1, maxFactor)
+	}
 	c.Data.ShardsPerNode = 1 + rng.IntN(4)
 	copies := math.Ceil(float64(c.Data.ShardsPerNode*c.Data.ReplicationFactor) / 0.9)
 	c.Data.NodeGB = c.Data.ShardGB * (copies + float64(rng.IntN(20)))

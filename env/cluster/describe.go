@@ -121,7 +121,7 @@ var questions = [NoQuestion]struct {
 // legal in this world; none where it is never asked.
 func (w *World) answerable() (list [NoQuestion][]Action) {
 	for k := range questions {
-		c := &w.cfg
+		c, d := &w.cfg, &w.cfg.Data
 		if Kind(k) == DomainUnreachable && c.Domains.Share == 0 || Kind(k) == ClusterReview && c.Reviews.Every == 0 {
 			continue
 		}
@@ -129,7 +129,7 @@ func (w *World) answerable() (list [NoQuestion][]Action) {
 			switch {
 			case (a == RepairSlowOtherZone || a == RepairFastOtherZone) && w.zonesPerRegion == 1,
 				(a == RepairSlowOtherRegion || a == RepairFastOtherRegion) && w.regions == 1,
-				(a == TargetDown || a == TargetUp) && c.Data.maxFactor() == c.Data.ReplicationFactor:
+				(a == TargetDown || a == TargetUp) && d.maxFactor() <= min(d.ReplicationFactor, max(d.Quorum, 2)): // see targetLegal
 				continue
 			}
 			list[k] = append(list[k], a)

@@ -1,10 +1,6 @@
 package cluster
 
-import (
-	"time"
-
-	"mend/env"
-)
+import "time"
 
 // Process is one failure process that a world has, for those who read about it.
 type Process struct {
@@ -152,32 +148,4 @@ func (w *World) Decisions() []Decision {
 		all = append(all, d)
 	}
 	return all
-}
-
-// FeatureGroup is a run of features that are there together.
-type FeatureGroup struct {
-	Title    string
-	Features []env.Feature
-}
-
-// FeatureGroups are all features of the observation, in order, by what they are
-// about.
-func FeatureGroups() []FeatureGroup {
-	starts := []struct {
-		first int
-		title string
-	}{
-		{fUnreachable, "The cluster, at every question"},
-		{fNodeUnreachable, "The question, of which one is 1"},
-		{fSilence, "A node or domain that is unreachable, in part also a suspect"},
-		{fSubjectShards, "What a node, domain or class of shards holds"},
-		{fAlarmPredictor, "A node that is unreachable or suspect"},
-		{fRegimeAge, "The regime that is reviewed"},
-		{featureCount, ""},
-	}
-	var groups []FeatureGroup
-	for i, g := range starts[:len(starts)-1] {
-		groups = append(groups, FeatureGroup{g.title, features[g.first:starts[i+1].first:starts[i+1].first]})
-	}
-	return groups
 }

@@ -102,4 +102,8 @@
 // Foreground load and latency, decisions on load, and what slow nodes and
 // partitions mean for repairs. The controller itself never fails, not even with
 // its zone.
+//
+// What a policy sees and may answer is listed in FEATURES.md.
 package cluster
+
+//go:generate go test -count 1 -run ^TestFeaturesPage$ . -rewrite

@@ -1,5 +1,7 @@
 package cluster
 
+import "mend/env"
+
 // RackBursts is what the tests play as RackBursts-v0.
 func RackBursts() Config { return rackBursts() }
 
@@ -26,4 +28,32 @@ func Asked(w *World) map[string]int64 {
 		counts[Kind(k).String()] = n
 	}
 	return counts
+}
+
+// FeatureGroup is a run of features that are there together.
+type FeatureGroup struct {
+	Title    string
+	Features []env.Feature
+}
+
+// FeatureGroups are all features of the observation, in order, by what they are
+// about.
+func FeatureGroups() []FeatureGroup {
+	starts := []struct {
+		first int
+		title string
+	}{
+		{fUnreachable, "The cluster, at every question"},
+		{fNodeUnreachable, "The question, of which one is 1"},
+		{fSilence, "A node or domain that is unreachable, in part also a suspect"},
+		{fSubjectShards, "What a node, domain or class of shards holds"},
+		{fAlarmPredictor, "A node that is unreachable or suspect"},
+		{fRegimeAge, "The regime that is reviewed"},
+		{featureCount, ""},
+	}
+	var groups []FeatureGroup
+	for i, g := range starts[:len(starts)-1] {
+		groups = append(groups, FeatureGroup{g.title, features[g.first:starts[i+1].first:starts[i+1].first]})
+	}
+	return groups
 }

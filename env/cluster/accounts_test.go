@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"mend/env"
@@ -43,10 +44,10 @@ type books struct {
 
 // twin is one repair.
 type twin struct {
-	replica, source int32
-	begun           float64 // the world's clock then, only to tell repairs apart
-	fast            bool
-	left            float64 // bytes
+	shard, source int32
+	begun         float64 // the world's clock then, only to tell repairs apart
+	fast          bool
+	left          float64 // bytes
 }
 
 func keepBooks(p *player, fail func(string, ...any)) *books {
@@ -56,7 +57,7 @@ func keepBooks(p *player, fail func(string, ...any)) *books {
 		repairs: make([]twin, len(w.flows)), lost: make([]bool, w.shards), under: make([]bool, w.shards),
 	}
 	for f := range b.repairs {
-		b.repairs[f].replica = none
+		b.repairs[f].shard = none
 	}
 	// What happened before the first question is no step's; it involved no
 	// orders.
@@ -104,8 +105,7 @@ func (b *books) count() {
 			n := w.records[r].node()
 			alive := w.nodeFlags[n]&nodeDead == 0
 			switch {
-			case w.records[r].state() == replicaRebuilding:
-				b.copies++
+			case w.records[r].state() == replicaRebuilding: // counted with the repairs
 			case alive:
 				b.copies++
 				intact++
@@ -135,7 +135,8 @@ func (b *books) count() {
 		}
 	}
 	for f := range b.repairs {
-		if b.repairs[f].replica != none {
+		if b.repairs[f].shard != none {
+			b.copies++
 			if b.repairs[f].fast {
 				b.fast++
 			} else {
@@ -157,7 +158,7 @@ func (b *books) rates() []float64 {
 	weight := make([]float64, w.cfg.Topology.Zones())
 	x := make([]float64, len(b.repairs))
 	for f, r := range b.repairs {
-		if r.replica != none {
+		if r.shard != none {
 			x[f] = 1
 			if r.fast {
 				x[f] = float64(w.cfg.Repair.FastFactor)
@@ -220,16 +221,16 @@ func (b *books) look() {
 	tolerance := 2 * max(b.fastest, 1) // what is moved in 2 µs
 	for f := range b.repairs {
 		old := &b.repairs[f]
-		now := twin{replica: w.flows[f].replica, source: w.flows[f].source, begun: w.flows[f].start, fast: w.flows[f].fast, left: size}
-		if old.replica != none && now.replica == old.replica && now.source == old.source && now.begun == old.begun {
+		now := twin{shard: w.flows[f].shard, source: w.flows[f].source, begun: w.flows[f].start, fast: w.flows[f].fast, left: size}
+		if old.shard != none && now.shard == old.shard && now.source == old.source && now.begun == old.begun {
 			if old.left < -tolerance {
 				b.fail("time %d: repair %d goes on %g bytes after its end", w.now, f, -old.left)
 			}
 			continue
 		}
 		dst := int32(f / w.cfg.Repair.StreamsPerNode)
-		if old.replica != none {
-			if w.records[old.replica].state() == replicaLive && w.records[old.replica].node() == dst {
+		if old.shard != none {
+			if slices.ContainsFunc(w.copiesOf(old.shard), func(r replica) bool { return r.state() == replicaLive && r.node() == dst }) {
 				b.completed++
 				if math.Abs(old.left) > tolerance {
 					b.fail("time %d: repair %d is complete with %g bytes left, want none within %g", w.now, f, old.left, tolerance)
@@ -240,7 +241,7 @@ func (b *books) look() {
 			}
 			b.traffic(old.source, dst, size-max(old.left, 0))
 		}
-		if *old = now; now.replica == none {
+		if *old = now; now.shard == none {
 			old.left = 0
 		}
 	}
@@ -265,7 +266,7 @@ func (b *books) traffic(src, dst int32, bytes float64) {
 func (b *books) end() {
 	size := b.w.cfg.Data.ShardGB * 1e9
 	for f, r := range b.repairs {
-		if r.replica != none {
+		if r.shard != none {
 			b.traffic(r.source, int32(f/b.w.cfg.Repair.StreamsPerNode), size-max(r.left, 0))
 		}
 	}

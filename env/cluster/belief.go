@@ -10,7 +10,7 @@ func (w *World) loseCopies(n int32) {
 	if w.nodeFlags[n]&nodeDraining != 0 {
 		w.stay(n, false)
 	}
-	for _, s := range w.odd(n, healthBad, 0) {
+	for _, s := range w.odd(n, healthBad) {
 		r := w.on(s, n)
 		if w.records[r].state() != replicaLive {
 			continue
@@ -18,9 +18,6 @@ func (w *World) loseCopies(n int32) {
 		if w.info[s].flags&shardPlain != 0 {
 			w.explicit(s)
 		}
-		// Not an implied shard of n, though its entry may be one of those that
-		// stay unmarked.
-		w.markEntry(w.records[r])
 		b := w.believedOf(s)
 		w.level(s, b+1, b)
 		w.refresh(s)
@@ -84,9 +81,8 @@ func (w *World) findCopies(n int32, f uint16) {
 	clear(implied)
 	w.health[n] &^= healthBad
 	w.badNodes--
-	begun := int32(0) // entries of which the repair has been begun
 	if declared {
-		begun = w.unqueue(n)
+		w.unqueue(n)
 		if w.up(n) {
 			w.serve(n)
 		}
@@ -94,15 +90,10 @@ func (w *World) findCopies(n int32, f uint16) {
 	if sum == w.held[n] {
 		return
 	}
-	for _, s := range w.odd(n, healthBad, begun) {
+	for _, s := range w.odd(n, healthBad) {
 		r := w.on(s, n)
 		want := int(w.info[s].want)
-		switch w.records[r].state() {
-		case replicaLive:
-			if w.info[s].flags&shardPlain != 0 {
-				continue // was implied
-			}
-		case replicaStale:
+		if w.records[r].state() == replicaStale {
 			if w.believedOf(s) >= want {
 				w.drop(r)
 				continue
@@ -141,6 +132,9 @@ func (w *World) cancelBeyond(s int32, b int) {
 // w.gone.
 func (w *World) voidCopies(n int32) {
 	w.gone = w.gone[:0]
+	for id := w.firstOf[n]; id != none; id = w.firstOf[n] {
+		w.explicit(w.flows[id].shard)
+	}
 	w.unqueue(n)
 	e := w.entriesOf(n)
 	for i := 0; i < len(e); i += w.stride {
@@ -385,7 +379,7 @@ func (w *World) declareCopies(n int32) {
 	if sum == w.held[n] {
 		return
 	}
-	for _, s := range w.odd(n, healthBad, 0) {
+	for _, s := range w.odd(n, healthBad) {
 		if w.records[w.on(s, n)].state() == replicaLive {
 			w.orderMissing(s)
 			w.refresh(s)
@@ -416,7 +410,7 @@ func (w *World) orderMissing(s int32) {
 func (w *World) drain(n int32) {
 	w.abortFlowsInto(n) // what they write would have to be moved again
 	w.nodeFlags[n] |= nodeDraining
-	for _, s := range w.odd(n, healthBad, 0) {
+	for _, s := range w.odd(n, healthBad) {
 		r := w.on(s, n)
 		if w.records[r].state() != replicaLive {
 			continue
@@ -424,7 +418,6 @@ func (w *World) drain(n int32) {
 		if w.info[s].flags&shardPlain != 0 {
 			w.explicit(s)
 		}
-		w.markEntry(w.records[r])
 		w.orderMissing(s)
 		w.refresh(s)
 	}
@@ -450,9 +443,9 @@ func (w *World) stay(n int32, cancel bool) {
 		w.orders -= c
 	}
 	clear(implied)
-	begun := w.unqueue(n)
-	for _, s := range w.odd(n, healthBad, begun) {
-		if w.info[s].flags&shardPlain != 0 {
+	w.unqueue(n)
+	for _, s := range w.odd(n, healthBad) {
+		if w.info[s].flags&shardPlain != 0 { // its copy on n is superseded
 			continue
 		}
 		if cancel {

@@ -107,10 +107,11 @@ type World struct {
 	asked     []uint16   // decisions about it alone since it became unreachable
 	flaps     []float64  // times it became unreachable, decaying over a week
 	flapsAt   []env.Time
-	cursor    []int32    // where it is leaving: entries of which the repair was begun or ordered apart
+	cursor    []int32    // where it is leaving: entries of which the repair is in flight or ordered apart
 	inUsed    []uint8    // streams that receive repairs
 	outUsed   []uint8    // streams that feed repairs
 	firstOut  []int32    // first repair that it feeds
+	firstOf   []int32    // where it is leaving: first repair that it implies
 	lostAt    []env.Time // when it became unreachable
 	ordinal   [processes][]uint32
 
@@ -280,6 +281,7 @@ func (w *World) allocate() {
 	w.inUsed = make([]uint8, n)
 	w.outUsed = make([]uint8, n)
 	w.firstOut = make([]int32, n)
+	w.firstOf = make([]int32, n)
 	w.lostAt = make([]env.Time, n)
 	for p := range w.ordinal {
 		w.ordinal[p] = make([]uint32, w.slots(process(p)))
@@ -364,6 +366,7 @@ func (w *World) begin(s seed.Seed) {
 	clear(w.inUsed)
 	clear(w.outUsed)
 	fill(w.firstOut, none)
+	fill(w.firstOf, none)
 	clear(w.lostAt)
 	for p := range w.ordinal {
 		clear(w.ordinal[p])
@@ -388,7 +391,7 @@ func (w *World) begin(s seed.Seed) {
 	w.lost.reset()
 	w.leave.reset()
 	w.quietNodes, w.deadNodes = 0, 0
-	fill(w.flows, flow{replica: none, source: none, next: none, prev: none, nextOut: none, prevOut: none})
+	fill(w.flows, noFlow)
 	w.throttle = int8(len(throttles) - 1)
 	w.setSlots()
 	w.admitSoon, w.unsettled = false, false

@@ -87,7 +87,7 @@ var hidden = []struct {
 	}},
 	{name: "a node that reads or writes repairs has just gone down", change: func(w *World, rng *rand.Rand) bool {
 		for _, f := range w.flows {
-			if f.replica != none {
+			if f.shard != none {
 				w.strike(f.source, env.Hour, false)
 				return true
 			}
@@ -219,9 +219,9 @@ var hidden = []struct {
 			w.slow[i] = rng.Float32()
 		}
 		garble(rng, w.inUsed, w.outUsed)
-		garble(rng, w.firstOut)
+		garble(rng, w.firstOut, w.firstOf)
 		for f := range w.flows {
-			w.flows[f] = flow{replica: int32(rng.Uint32()), source: int32(rng.Uint32()), start: rng.Float64(), end: rng.Float64()}
+			w.flows[f] = flow{shard: int32(rng.Uint32()), record: int32(rng.Uint32()), source: int32(rng.Uint32()), start: rng.Float64(), end: rng.Float64()}
 		}
 		for s := range w.info {
 			x := &w.info[s]

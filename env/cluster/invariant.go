@@ -80,6 +80,7 @@ func (w *World) checkRanges() error {
 		{"first shard of a list", w.lists.first, w.shards},
 		{"last shard of a list", w.lists.last, w.shards},
 		{"node's first repair", w.firstOut, len(w.flows)},
+		{"node's first implied repair", w.firstOf, len(w.flows)},
 	} {
 		for i, v := range x.indexes {
 			if v < none || int(v) >= x.n {
@@ -99,7 +100,7 @@ func (w *World) checkRanges() error {
 		for _, x := range []struct {
 			v int32
 			n int
-		}{{f.replica, len(w.records)}, {f.source, w.nodes}, {f.next, len(w.flows)}, {f.prev, len(w.flows)}, {f.nextOut, len(w.flows)}, {f.prevOut, len(w.flows)}} {
+		}{{f.shard, w.shards}, {f.record, len(w.records)}, {f.origin, w.nodes}, {f.nextOf, len(w.flows)}, {f.prevOf, len(w.flows)}, {f.source, w.nodes}, {f.next, len(w.flows)}, {f.prev, len(w.flows)}, {f.nextOut, len(w.flows)}, {f.prevOut, len(w.flows)}} {
 			if x.v < none || int(x.v) >= x.n {
 				return fmt.Errorf("repair %d: index %d, want -1 to %d", id, x.v, x.n-1)
 			}
@@ -285,13 +286,7 @@ func (w *World) checkEntries(n int32) error {
 			continue
 		}
 		tally[w.kindOf(e[i+1:i+w.stride])]++
-		begun := false // an implied repair of it has begun
-		for _, r := range w.copiesOf(s) {
-			if r.state() == replicaLive && w.leaving(r.node()) && r.pos() < w.cursor[r.node()] {
-				begun = true
-			}
-		}
-		if w.info[s].flags&shardPlain == 0 && !begun || rep.state() != replicaLive {
+		if w.info[s].flags&shardPlain == 0 || rep.state() != replicaLive {
 			return fmt.Errorf("node %d: the entry of shard %d, flags %b, state %d, is not marked", n, s, w.info[s].flags, rep.state())
 		}
 		for _, m := range e[i+1 : i+w.stride] {
@@ -413,6 +408,11 @@ func (w *World) checkShards() error {
 			return fmt.Errorf("shard %d is in class %d, want %d", s, in, k)
 		}
 	}
+	for i := range w.flows {
+		if w.flows[i].origin != none {
+			copies++
+		}
+	}
 	l := &w.ledger
 	if copies != l.copies || unavailable != l.unavailable || charged != l.chargedUnavailable || short != l.short {
 		return fmt.Errorf("copies %d, unavailable %d, charged %d, short %d; counted %d, %d, %d, %d",
@@ -464,14 +464,23 @@ func (w *World) checkRepairs() error {
 	var slow, fast int32
 	weights, inFlight := make([]int32, w.zones), make([]int, w.zones)
 	in, out := make([]uint8, w.nodes), make([]uint8, w.nodes)
+	implied, of := make([]uint8, w.shards), make([]int, w.nodes)
 	for id, f := range w.flows {
-		if f.replica == none {
+		if f.shard == none {
 			continue
 		}
 		dst, src := int32(id)/w.streams, f.source
-		r := w.records[f.replica]
-		if r.state() != replicaRebuilding || r.node() != dst || r.pos() != int32(id)%w.streams || !w.up(dst) || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
-			return fmt.Errorf("repair %d from node %d to %d fills record %d of state %d", id, src, dst, f.replica, r.state())
+		if w.health[dst]&^healthBarred != healthHealthy || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
+			return fmt.Errorf("repair %d is from node %d to %d", id, src, dst)
+		}
+		if f.origin == none {
+			if f.record == none || f.record/int32(w.width) != f.shard || w.records[f.record] != newReplica(dst, int32(id)%w.streams, replicaRebuilding) {
+				return fmt.Errorf("repair %d of shard %d fills record %d", id, f.shard, f.record)
+			}
+		} else if implied[f.shard]++; f.record != none || implied[f.shard] > 1 || w.info[f.shard].flags&shardPlain == 0 {
+			return fmt.Errorf("repair %d of shard %d, flags %b, fills record %d, implied by node %d", id, f.shard, w.info[f.shard].flags, f.record, f.origin)
+		} else {
+			of[f.origin]++
 		}
 		zone := w.zoneOf(dst)
 		if end := f.start + w.shardBytes/float64(w.weight(f.fast)); !(f.start >= 0 && f.start <= w.clocks[zone].v && f.end == end) {
@@ -488,6 +497,21 @@ func (w *World) checkRepairs() error {
 		}
 	}
 	for n := range int32(w.nodes) {
+		for f, before := w.firstOf[n], none; f != none; before, f = f, w.flows[f].nextOf {
+			if of[n]--; of[n] < 0 || w.flows[f].origin != n || w.flows[f].prevOf != before {
+				return fmt.Errorf("node %d: the list of repairs that it implies is broken at %d", n, f)
+			}
+		}
+		if of[n] != 0 {
+			return fmt.Errorf("node %d: %d implied repairs more than in its list", n, of[n])
+		}
+		// Entries that are dealt with are in flight or of explicit shards.
+		for i := range int(w.cursor[n]) {
+			s := w.entriesOf(n)[i*w.stride]
+			if s&marked == 0 && implied[s] == 0 && w.impliesOrder(n, w.kindOf(w.entriesOf(n)[i*w.stride+1:(i+1)*w.stride])) {
+				return fmt.Errorf("node %d: shard %d is passed over", n, s)
+			}
+		}
 		found := uint8(0)
 		for f, before := w.firstOut[n], none; f != none; before, f = f, w.flows[f].nextOut {
 			if found++; found > out[n] || w.flows[f].source != n || w.flows[f].prevOut != before {

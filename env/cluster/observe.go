@@ -304,7 +304,7 @@ func (w *World) nodeShards(n int32) nodeCounts {
 	if sum == w.live[n] {
 		return c
 	}
-	for _, s := range w.odd(n, healthBad, w.cursor[n]) {
+	for _, s := range w.odd(n, healthBad) {
 		if w.records[w.on(s, n)].state() != replicaLive {
 			continue
 		}

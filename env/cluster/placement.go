@@ -240,8 +240,11 @@ func (w *World) nextZone(s int32, have *holders, origin, turn, after int) (zone,
 		if !w.takes(&w.clocks[z], 1) {
 			x++
 		}
+		best := x == 0
 		if x = x*w.zones + i; x > after && x < rank {
-			zone, rank = z, x
+			if zone, rank = z, x; best {
+				break // those that follow rank behind it
+			}
 		}
 		if z++; z == w.zones {
 			z = 0

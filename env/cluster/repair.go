@@ -147,7 +147,6 @@ func (w *World) admitImplied() {
 	missed := 0
 	for n := w.leave.first; n != none; {
 		next := w.leave.next[n]
-		implied := w.impliedOf(n)
 		e := w.entriesOf(n)
 		draining := w.nodeFlags[n]&nodeDraining != 0
 		for ahead := int32(0); w.cursor[n]+ahead < w.held[n] && ahead < misses && missed < misses && w.open(); {
@@ -183,11 +182,7 @@ func (w *World) admitImplied() {
 				w.enqueue(s)
 				continue
 			}
-			implied[kind]--
-			x := &w.info[s]
-			x.ordered, x.locality = 1, spread
-			x.flags &^= shardPlain | shardFast
-			w.startRepair(s, src, dst)
+			w.startImplied(s, n, src, dst)
 		}
 		if w.cursor[n] < w.held[n] {
 			return
@@ -198,28 +193,32 @@ func (w *World) admitImplied() {
 }
 
 // queueLeaving puts the leaving node n at the end of those whose shards wait for
-// repair; unqueue takes it out and returns how many of its entries had been
-// dealt with.
+// repair; unqueue takes it out and ends the repairs that it implies.
 func (w *World) queueLeaving(n int32) {
 	w.cursor[n] = 0
 	w.leave.append(n)
 	w.admitSoon = true
 }
 
-func (w *World) unqueue(n int32) (begun int32) {
+func (w *World) unqueue(n int32) {
 	if w.leave.has(n) {
 		w.leave.remove(n)
 	}
-	begun, w.cursor[n] = w.cursor[n], 0
-	return begun
+	w.cursor[n] = 0
+	for w.firstOf[n] != none {
+		w.stop(w.firstOf[n])
+	}
 }
 
 // flow is a repair in flight. Flow f writes to node f / StreamsPerNode.
 type flow struct {
-	replica          int32   // the record that it fills, or none
+	shard            int32   // or none, where there is no such flow
+	record           int32   // that it fills; none where the shard is implied
+	origin           int32   // the leaving node that implies the shard, or none
 	source           int32   // node
 	next, prev       int32   // in the zone of its destination, of its weight
 	nextOut, prevOut int32   // among those of its source
+	nextOf, prevOf   int32   // among those of its origin
 	start, end       float64 // clock of the destination's zone when it began, and when it will be complete
 	fast             bool    // whether it has FastFactor times the weight of a slow one
 }
@@ -227,6 +226,12 @@ type flow struct {
 // flowOf finds the flow that fills record r.
 func (w *World) flowOf(r int32) int32 {
 	return w.records[r].node()*w.streams + w.records[r].pos()
+}
+
+// noFlow is where no repair is in flight.
+var noFlow = flow{
+	shard: none, record: none, origin: none, source: none,
+	next: none, prev: none, nextOut: none, prevOut: none, nextOf: none, prevOf: none,
 }
 
 // zoneClock shares a zone's repair bandwidth among the repairs into it, in
@@ -354,17 +359,63 @@ func (w *World) startRepair(s, src, dst int32) bool {
 		return false
 	}
 	x := &w.info[s]
-	id := dst * w.streams
-	for w.flows[id].replica != none {
+	id := w.beginFlow(s, src, dst, x.flags&shardFast != 0)
+	w.fillRecord(id, r)
+	return true
+}
+
+// fillRecord makes record r of flow id's shard the one that it fills.
+func (w *World) fillRecord(id, r int32) {
+	w.flows[id].record = r
+	w.records[r] = newReplica(id/w.streams, id%w.streams, replicaRebuilding)
+	w.info[w.flows[id].shard].active++
+}
+
+// startImplied starts the repair of the plain shard s, which the leaving node
+// origin implies.
+func (w *World) startImplied(s, origin, src, dst int32) {
+	id := w.beginFlow(s, src, dst, false)
+	f := &w.flows[id]
+	f.origin, f.nextOf = origin, w.firstOf[origin]
+	if f.nextOf != none {
+		w.flows[f.nextOf].prevOf = id
+	}
+	w.firstOf[origin] = id
+}
+
+// leaveOrigin takes flow f out of those of its origin.
+func (w *World) leaveOrigin(f *flow) {
+	if f.prevOf == none {
+		w.firstOf[f.origin] = f.nextOf
+	} else {
+		w.flows[f.prevOf].nextOf = f.nextOf
+	}
+	if f.nextOf != none {
+		w.flows[f.nextOf].prevOf = f.prevOf
+	}
+	f.origin, f.nextOf, f.prevOf = none, none, none
+}
+
+// ownFlow makes the implied flow id one of its shard, which has just become
+// explicit and has an order for it.
+func (w *World) ownFlow(id int32) {
+	f := &w.flows[id]
+	w.leaveOrigin(f)
+	// A shard that was plain has a record to spare.
+	w.fillRecord(id, w.freeRecord(f.shard))
+}
+
+// beginFlow starts to copy shard s from node src to node dst.
+func (w *World) beginFlow(s, src, dst int32, fast bool) (id int32) {
+	id = dst * w.streams
+	for w.flows[id].shard != none {
 		id++
 	}
-	w.records[r] = newReplica(dst, id-dst*w.streams, replicaRebuilding)
 	w.ledger.copies++
-	x.active++
 	w.inUsed[dst]++
 	w.outUsed[src]++
 	f := &w.flows[id]
-	f.replica, f.source, f.fast = r, src, x.flags&shardFast != 0
+	f.shard, f.source, f.fast = s, src, fast
 	*w.inFlight(f)++
 	weight := w.weight(f.fast)
 	z := w.advance(w.zoneOf(dst))
@@ -384,7 +435,7 @@ func (w *World) startRepair(s, src, dst int32) bool {
 		w.flows[f.nextOut].prevOut = id
 	}
 	w.firstOut[src] = id
-	return true
+	return id
 }
 
 // speed is the index of a flow's list in its zone.
@@ -396,10 +447,10 @@ func speed(fast bool) int {
 }
 
 // end takes flow id out of its zone's clock, charges what it has moved, and
-// returns the record that it was filling.
-func (w *World) end(id int32) int32 {
+// returns what it was.
+func (w *World) end(id int32) flow {
 	f := &w.flows[id]
-	r, dst := f.replica, id/w.streams
+	dst := id / w.streams
 	zone := w.zoneOf(dst)
 	z := w.advance(zone)
 	weight := w.weight(f.fast)
@@ -428,9 +479,16 @@ func (w *World) end(id int32) int32 {
 	*w.inFlight(f)--
 	w.inUsed[dst]--
 	w.outUsed[f.source]--
-	*f = flow{replica: none, source: none, next: none, prev: none, nextOut: none, prevOut: none}
-	w.info[r/int32(w.width)].active--
-	return r
+	if f.origin != none {
+		origin := f.origin
+		w.leaveOrigin(f)
+		f.origin = origin
+	} else {
+		w.info[f.shard].active--
+	}
+	ended := *f
+	*f = noFlow
+	return ended
 }
 
 // weight is a flow's share of its zone's bandwidth, relative to a slow one's.
@@ -451,8 +509,11 @@ func (w *World) inFlight(f *flow) *int32 {
 
 // stop ends flow f before its time. Its order stands.
 func (w *World) stop(f int32) {
-	w.records[w.end(f)] = 0
+	if f := w.end(f); f.record != none {
+		w.records[f.record] = 0
+	}
 	w.ledger.copies--
+	w.admitSoon = true // others may have its streams
 }
 
 // abortFlowsOf stops the repairs into and out of node n, whose orders wait
@@ -466,17 +527,19 @@ func (w *World) abortFlowsOf(n int32) {
 
 func (w *World) abortFlowsInto(n int32) {
 	for f := n * w.streams; w.inUsed[n] > 0; f++ {
-		if w.flows[f].replica != none {
+		if w.flows[f].shard != none {
 			w.abort(f)
 		}
 	}
 }
 
 func (w *World) abort(f int32) {
-	s := w.flows[f].replica / int32(w.width)
+	s, implied := w.flows[f].shard, w.flows[f].origin != none
 	w.stop(f)
+	if implied {
+		w.explicit(s)
+	}
 	w.enqueue(s)
-	w.admitSoon = true
 }
 
 // repaired completes the repairs of a zone that are due.
@@ -489,16 +552,23 @@ func (w *World) repaired(zone int) {
 		if f == none || w.flows[f].end > z.v {
 			break
 		}
-		w.complete(w.end(f))
+		w.complete(w.end(f), f/w.streams)
 	}
 	w.admitSoon = true
 }
 
-// complete makes record r, which was being written, a copy as any other.
-func (w *World) complete(r int32) {
-	s := r / int32(w.width)
+// complete makes the copy that flow f has written on node dst one as any other.
+func (w *World) complete(f flow, dst int32) {
+	s, r := f.shard, f.record
 	x := &w.info[s]
-	w.link(r, w.records[r].node(), replicaLive)
+	if f.origin != none {
+		// The shard is plain and implied, its copy in the making as well.
+		w.impliedOf(f.origin)[w.impliedKind(s, f.origin)]--
+		x.flags &^= shardPlain
+		x.ordered, x.locality = 1, spread
+		r = w.freeRecord(s)
+	}
+	w.link(r, dst, replicaLive)
 	x.ordered--
 	w.orders--
 	readable, b, want := 0, 0, int(x.want)
@@ -554,12 +624,16 @@ func (w *World) supersede(s int32) {
 func (w *World) flowFields(c *state.Codec) {
 	for i := range w.flows {
 		f := &w.flows[i]
-		state.Value(c, &f.replica)
+		state.Value(c, &f.shard)
+		state.Value(c, &f.record)
+		state.Value(c, &f.origin)
 		state.Value(c, &f.source)
 		state.Value(c, &f.next)
 		state.Value(c, &f.prev)
 		state.Value(c, &f.nextOut)
 		state.Value(c, &f.prevOut)
+		state.Value(c, &f.nextOf)
+		state.Value(c, &f.prevOf)
 		state.Value(c, &f.start)
 		state.Value(c, &f.end)
 		state.Value(c, &f.fast)
@@ -567,6 +641,7 @@ func (w *World) flowFields(c *state.Codec) {
 	state.Fixed(c, w.inUsed)
 	state.Fixed(c, w.outUsed)
 	state.Fixed(c, w.firstOut)
+	state.Fixed(c, w.firstOf)
 	for i := range w.clocks {
 		z := &w.clocks[i]
 		state.Value(c, &z.v)

@@ -26,8 +26,9 @@ import (
 //   - All others are explicit. Their records say how it is.
 //
 // An entry is marked where its shard is explicit; a pass then asks the record.
-// One exception saves time: the entries of a shard whose implied repair has begun
-// stay unmarked, because they list the lost node, at which every pass looks.
+// The repair of an implied shard is implied too while it is in flight: a flow
+// knows its shard, and the shard nothing of it. When the lost node returns, its
+// flows end, and no shard has been touched.
 
 // replica is one record of a copy: its node, its place among the node's entries,
 // or the stream that writes it, and its state. The zero value is no copy.
@@ -325,13 +326,7 @@ func (w *World) settle(s int32) {
 		w.mark(s)
 		return
 	}
-	for _, r := range w.copiesOf(s) {
-		if r.state() == replicaLive && w.isMarked(r) {
-			w.makePlain(s)
-			return
-		}
-	}
-	x.flags |= shardPlain // an implied repair was begun and taken back: its entries are as they were
+	w.makePlain(s)
 }
 
 // makePlain makes shard s plain, which is as it should be, and writes its
@@ -407,16 +402,11 @@ func (w *World) othersHealthy(others []int32, bits uint8) bool {
 }
 
 // odd lists the shards of node n that are explicit, or whose other nodes have any
-// of the given health bits; and all whose entries come before the given place.
-// The rest are plain, and nothing need be known of them one by one. The list is
-// valid until the next call.
-func (w *World) odd(n int32, bits uint8, before int32) []int32 {
+// of the given health bits. The rest are plain, and nothing need be known of them
+// one by one. The list is valid until the next call.
+func (w *World) odd(n int32, bits uint8) []int32 {
 	out := w.oddShards[:0]
 	e := w.entriesOf(n)
-	for i := range int(before) {
-		out = append(out, shardAt(e[i*w.stride]))
-	}
-	e = e[int(before)*w.stride:]
 	others := w.badNodes
 	if bits == healthQuiet {
 		others = w.quietNodes
@@ -473,6 +463,12 @@ func (w *World) explicit(s int32) {
 	case w.impliesOrder(bad, kind):
 		x.ordered, x.locality = 1, spread
 		x.flags &^= shardFast
+		for id := w.firstOf[bad]; id != none; id = w.flows[id].nextOf {
+			if w.flows[id].shard == s {
+				w.ownFlow(id)
+				break
+			}
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (w *World) serve(n int32) {
 // changeReadable accounts for node n's copies, which have become readable (+1)
 // or ceased to be (−1).
 func (w *World) changeReadable(n int32, d int) {
-	odd := w.odd(n, healthQuiet, 0)
+	odd := w.odd(n, healthQuiet)
 	for _, s := range odd {
 		if w.records[w.on(s, n)].state() == replicaLive {
 			after := w.readableOf(s)

@@ -23,8 +23,8 @@ func (o *benchOptions) env() []bench.Benchmark {
 }
 
 // scaled is RackBursts-v0 with factor times as many zones, each of factor times
-// as many racks and with so much more bandwidth, and with 100 shards a node
-// that together are as large as before.
+// as many racks and with so much more bandwidth, and with 100 shards a node,
+// which has space for them in proportion.
 func (o *benchOptions) scaled(factor, episodes int) bench.Cluster {
 	const shardsPerNode = 100
 	config := func() (*configs.Run, *factory, error) {
@@ -36,7 +36,7 @@ func (o *benchOptions) scaled(factor, episodes int) bench.Cluster {
 		x.Topology.ZonesPerRegion *= factor
 		x.Topology.RacksPerZone *= factor
 		x.Repair.ZoneMBps *= float64(factor)
-		x.Data.ShardGB *= float64(x.Data.ShardsPerNode) / shardsPerNode
+		x.Data.NodeGB *= shardsPerNode / float64(x.Data.ShardsPerNode)
 		x.Data.ShardsPerNode = shardsPerNode
 		if err := x.Validate(); err != nil {
 			return nil, nil, usage(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,7 @@ const (
 	resetCost   = "/reset"       // us
 	perShard    = "/bytes"       // of memory, a shard
 	allocations = "/allocations" // a step
+	idle        = "/idle"        // share of decisions that are reviews or repeated waits
 )
 
 // kindNames are the ends of the names of what is measured by kind.
@@ -63,11 +65,11 @@ func Env(clusters []Cluster, cart func() env.Env) []Benchmark {
 func (c Cluster) benchmark() Benchmark {
 	name := "env/" + c.Name
 	b := Benchmark{}
-	for _, end := range []string{perSecond, eventsRate, resetCost, perShard, allocations} {
+	for _, end := range []string{perSecond, eventsRate, resetCost, perShard, allocations, idle} {
 		b.Names = append(b.Names, name+end)
 	}
 	for _, k := range kindNames() {
-		b.Names = append(b.Names, name+k, name+k+"/repeated")
+		b.Names = append(b.Names, name+k, name+k+"/decisions", name+k+"/repeated")
 	}
 	b.Run = func(ctx context.Context, s Sampler) ([]Result, error) {
 		results, err := c.measure(ctx, s)
@@ -122,13 +124,15 @@ func (c Cluster) measure(ctx context.Context, s Sampler) ([]Result, error) {
 		Summarize(name+resetCost, "us", reset),
 		Summarize(name+perShard, "B/shard", []float64{bytes}),
 		Summarize(name+allocations, "1/step", allocs),
+		Summarize(name+idle, "share", []float64{done.idle()}),
 	}
 	for k, end := range kindNames() {
-		repeated := 0.0
-		if n := done.counts[k]; n > 0 {
-			repeated = float64(done.repeated[k]) / float64(n)
+		if n := float64(done.counts[k]); n > 0 {
+			results = append(results,
+				Summarize(name+end, "ns/decision", kinds[k]),
+				Summarize(name+end+"/decisions", "share", []float64{n / float64(done.decisions())}),
+				Summarize(name+end+"/repeated", "share", []float64{float64(done.repeated[k]) / n}))
 		}
-		results = append(results, Summarize(name+end, "ns/decision", kinds[k]), Summarize(name+end+"/repeated", "share", []float64{repeated}))
 	}
 	return results, nil
 }
@@ -194,6 +198,18 @@ func (w *work) decisions() (n uint64) {
 		n += d
 	}
 	return n
+}
+
+// idle is the share of decisions that are reviews of the cluster, or about a
+// subject to which nothing has happened since it was answered with a wait.
+func (w *work) idle() float64 {
+	n := w.counts[cluster.ClusterReview]
+	for k, r := range w.repeated {
+		if cluster.Kind(k) != cluster.ClusterReview {
+			n += r
+		}
+	}
+	return float64(n) / float64(w.decisions())
 }
 
 // reset starts an episode.
@@ -312,12 +328,14 @@ func ratios(small, large Cluster) Benchmark {
 				ns[i] = worlds[i].byKind(c.Episodes, (whole - began - resets).Seconds())
 			}
 			for k := range samples {
-				samples[k] = append(samples[k], ns[1][k]/ns[0][k])
+				samples[k] = append(samples[k], ns[1][k]/ns[0][k]) // NaN where it is never asked
 			}
 		}
 		var results []Result
 		for k, x := range samples {
-			results = append(results, Summarize(b.Names[k], "ratio", x))
+			if !slices.ContainsFunc(x, math.IsNaN) { // asked in both
+				results = append(results, Summarize(b.Names[k], "ratio", x))
+			}
 		}
 		return results, nil
 	}

@@ -249,8 +249,17 @@ func TestReadRefuses(t *testing.T) {
 // computed by this code.)
 func TestDigests(t *testing.T) {
 	want := map[string]string{
-		"RackBursts-v0": "557317455fcc45e5e7c26f3748397c865714345ace7ef15bc223ca3aaa6d5eb9",
-		"Steady-v0":     "e76544937fdde11bc93748d81973f03bc58f28eef45f33588f39297caed1ad2c",
+		"AgingFleet-v0":     "410c2246bc5e0be745a6137af045789b09962ef8d6e97cdb8fc05c0536b89574",
+		"Cascade-v0":        "de32f0fa504aac41c9c5cc909a53e66e452d05f13390384b714b8c1f51430886",
+		"GrayFailure-v0":    "692091bb3d530aa46b8733c365e943c175b721bbe3882e21c2a79c8167f9abe1",
+		"Partition-v0":      "d56691eacb90d6a85fe8a27d45201a4c9d09e840e0e1cf854615c2a2d5ae4972",
+		"PredictorDrift-v0": "dc489c64e697a652f5c72861b902ce25d8d569497c143cd3d6db54d3eb1b5bf2",
+		"RackBursts-v0":     "dbc86323591db83f25bdd3232ed727166cd7fda4e752cdd54251cc94a6349c82",
+		"RegionLoss-v0":     "904947f0e9bee45e1655251c6f2fc71456245285dd2daafbc06a8e18d7cb8887",
+		"RollingUpgrade-v0": "b45d9b406e2cbd365fa58c791af9ca611178ee134036bfa156346075e71af705",
+		"SpotPreemption-v0": "8b8b377e2593e19dff1d07e4f11506ae40800078be595b80ae4b0867e75565f8",
+		"Steady-v0":         "159319c6f390e326046d9e271008d9b92ef83ebd2fbdc905195e9b83b489e763",
+		"ZoneOutage-v0":     "f5460523a06d84ab632b03f204a1c06a52bf90d0fd702fc2d7041d016dfe93b9",
 	}
 	for _, s := range Scenarios() {
 		if s.Trace {

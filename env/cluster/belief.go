@@ -131,6 +131,7 @@ func (w *World) cancelBeyond(s int32, b int) {
 // has been replaced. Shards of which thereby the last record goes are put on
 // w.gone.
 func (w *World) voidCopies(n int32) {
+	w.load.dirty = true
 	w.gone = w.gone[:0]
 	for id := w.firstOf[n]; id != none; id = w.firstOf[n] {
 		w.explicit(w.flows[id].shard)
@@ -179,7 +180,7 @@ func (w *World) surplus(s, r int32) int32 {
 func (w *World) crowding(s, r int32) int {
 	n := w.records[r].node()
 	c := w.copiesIn(s, w.zoneOf(n))
-	if w.nodeFlags[n]&nodeDraining != 0 {
+	if w.nodeFlags[n]&nodeDraining != 0 || w.movedFrom(s) == n {
 		c += w.width * w.width
 	}
 	for q := s * int32(w.width); q < (s+1)*int32(w.width); q++ {

@@ -31,6 +31,22 @@ func BenchmarkDecisions(b *testing.B) {
 	}
 }
 
+// BenchmarkLoad steps the same with load.
+func BenchmarkLoad(b *testing.B) {
+	p := newPlayer(newTest(b, withLoad(rackBursts())))
+	policy := baselinePolicy(b, "hdfs", p.w)
+	episode := seed.Seed(0)
+	p.reset(episode)
+	b.ReportAllocs()
+	for b.Loop() {
+		if p.step(policy(p)).Truncated {
+			episode++
+			p.reset(episode)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+}
+
 // BenchmarkBacklog steps the small world, where much waits for repair, under
 // random actions.
 func BenchmarkBacklog(b *testing.B) {

@@ -81,7 +81,12 @@ type World struct {
 	pricePerCopyHour        float64
 	pricePerUnavailableHour float64
 	pricePerLoss            float64
-	streamRate, zoneRate    float64 // bytes/s
+	provider                []uint8 // by region
+	tariff                  [providers]tariff
+	mixed                   bool             // whether there are several providers
+	startBy                 [providers]int32 // copies at the start, where there are several
+	constantStorage         float64          // and what they cost, dollars an hour
+	streamRate, zoneRate    float64          // bytes/s
 	timers                  timerIDs
 	seeds                   [processes]seed.Seed
 	beatSeed, placementSeed seed.Seed
@@ -98,6 +103,7 @@ type World struct {
 
 	ledger ledger
 	tally  tally
+	load   load
 
 	// Nodes.
 	nodeFlags []uint16
@@ -161,6 +167,7 @@ type World struct {
 	// Of shards, by believed live copies: fewer than wanted; one, where more are
 	// wanted; none.
 	short, oneCopy, noCopy int32
+	byReadable             [maxFactor + spare + 1]int32 // truth: shards by readable copies
 	unreachable            int32
 	declared               int32
 	racksUnreachable       int32
@@ -199,13 +206,17 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 		nodeCopies:              cfg.Data.copiesPerNode(),
 		tauHours:                cfg.Reward.TimeConstant.Hours(),
 		intervalHours:           cfg.Reward.Interval.Hours(),
-		pricePerCopyHour:        cfg.Data.ShardGB * cfg.Prices.StoragePerGBMonth / 730,
 		pricePerUnavailableHour: cfg.Data.ShardGB / 1000 * cfg.Prices.UnavailablePerTBHour,
 		pricePerLoss:            cfg.Data.ShardGB / 1000 * cfg.Prices.LossPerTB,
 		streamRate:              cfg.Repair.StreamMBps * 1e6,
 		zoneRate:                cfg.Repair.ZoneMBps * 1e6,
 	}
+	w.chooseTariffs()
 	w.laws = w.newLaws()
+	var err error
+	if w.load, err = w.newLoad(); err != nil {
+		return nil, err
+	}
 	w.timers = newTimerIDs(w)
 	w.faultDomains = newDomains(w)
 	w.telemetry = newTelemetry(w)
@@ -218,10 +229,9 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 		Masked:    true,
 		Gamma:     math.Exp(-w.intervalHours / w.tauHours),
 		Guards:    w.guardRules(),
-		Metrics:   metrics[:],
+		Metrics:   metricsOf(cfg.Load.offered()),
 		Objective: metrics[0].Name,
 	}
-	var err error
 	if w.guards, err = guard.Compile(&w.spec); err != nil {
 		return nil, err
 	}
@@ -238,6 +248,13 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 		w.peers = make([]int32, 0, 2*cfg.Data.Placement.ScatterWidth+w.wants)
 	}
 	w.apart = cfg.Data.Placement.Kind != placement.Random
+	if w.mixed {
+		w.startBy = w.copiesAtStart()
+		w.constantStorage = w.mixedStorage(&w.startBy)
+	}
+	if w.load.on {
+		w.load.spread, w.load.money = w.newSpreading(), w.newLoadPrices()
+	}
 	return w, nil
 }
 
@@ -400,6 +417,7 @@ func (w *World) begin(s seed.Seed) {
 	w.losses10m, w.losses1h, w.lossesAt = 0, 0, 0
 
 	w.fillStore()
+	w.beginLoad(s)
 	w.q.set(w.timers.horizon, w.horizon)
 	w.firstFailures()
 	for n := range int32(w.nodes) {
@@ -487,8 +505,14 @@ func (w *World) handle(id int32) bool {
 		w.outageOver(id - t.returns)
 	case id < t.cutEnd:
 		w.domainOver(id)
-	case id < t.predicted:
+	case id < t.failover:
 		w.cutOver(int(id-t.cutEnd)/w.zones, int(id-t.cutEnd)%w.zones)
+	case id < t.load:
+		w.leaseOver(id - t.failover)
+	case id < t.month:
+		w.loadStep()
+	case id < t.predicted:
+		w.closeMonth()
 	case id < t.mistaken:
 		w.predicted(id - t.predicted)
 	case id < t.measured:
@@ -513,9 +537,11 @@ func (w *World) handle(id int32) bool {
 		return true
 	case id < t.askRisk:
 		return w.suspectDue(id - t.askSuspect)
-	case id < t.askReview:
+	case id < t.askLoad:
 		w.ask(ShardsAtRisk, id-t.askRisk, id)
 		return true
+	case id < t.askReview:
+		return w.loadDue(id - t.askLoad)
 	default:
 		w.ask(ClusterReview, 0, id)
 		return true
@@ -549,6 +575,9 @@ type timerIDs struct {
 	returns   int32         // by node
 	domainEnd [levels]int32 // by domain
 	cutEnd    int32         // by ordered pair of zones; none without partitions
+	// Of load; none without.
+	failover, load, month int32 // by node: its primaries move elsewhere; the load changes; a month ends
+
 	// Telemetry, by node.
 	predicted  int32 // the predictor foresees its loss
 	mistaken   int32 // the predictor takes it for one that will be lost
@@ -562,6 +591,7 @@ type timerIDs struct {
 	askDomain  int32 // by domain
 	askSuspect int32 // by node: asks about it, or ends the suspicion
 	askRisk    int32 // by class
+	askLoad    int32 // by tracked shard; none without load
 	askReview  int32
 	count      int32
 }
@@ -593,6 +623,11 @@ func newTimerIDs(w *World) timerIDs {
 		pairs = w.zones * w.zones
 	}
 	t.cutEnd = take(pairs)
+	if w.cfg.Load.offered() {
+		t.failover, t.load, t.month = take(w.nodes), take(1), take(1)
+	} else {
+		t.failover, t.load, t.month = next, next, next
+	}
 	t.predicted = take(w.nodes)
 	t.mistaken = take(w.nodes)
 	t.measured = take(w.nodes)
@@ -605,6 +640,7 @@ func newTimerIDs(w *World) timerIDs {
 	t.askDomain = take(w.racks + w.zones + w.regions)
 	t.askSuspect = take(w.nodes)
 	t.askRisk = take(classes(w.cfg.Data.maxFactor()))
+	t.askLoad = take(len(w.load.slots.shard))
 	t.askReview = take(1)
 	t.count = next
 	return t

@@ -22,6 +22,7 @@ type Config struct {
 	Suspicion Suspicion     `yaml:"suspicion" json:"suspicion"`
 	Reviews   Reviews       `yaml:"reviews" json:"reviews"`
 	Repair    Repair        `yaml:"repair" json:"repair"`
+	Load      Load          `yaml:"load" json:"load"`
 	Prices    Prices        `yaml:"prices" json:"prices"`
 	Limits    Limits        `yaml:"limits" json:"limits"`
 	Reward    Reward        `yaml:"reward" json:"reward"`
@@ -94,9 +95,19 @@ type Repair struct {
 
 // Prices are in US dollars.
 type Prices struct {
+	// Providers names the provider of each region, over and over: aws, gcp or
+	// azure, with list prices of storage, traffic, servers and requests, or custom,
+	// with those given here. None: all custom.
+	Providers []string `yaml:"providers" json:"providers"`
+	// RegionsPerContinent is how many regions, in order, are near each other; 0:
+	// all are.
+	RegionsPerContinent int `yaml:"regions_per_continent" json:"regions_per_continent"`
+
 	StoragePerGBMonth    float64 `yaml:"storage_per_gb_month" json:"storage_per_gb_month"` // a month is 730 h
 	CrossZonePerGB       float64 `yaml:"cross_zone_per_gb" json:"cross_zone_per_gb"`
 	CrossRegionPerGB     float64 `yaml:"cross_region_per_gb" json:"cross_region_per_gb"`
+	CrossContinentPerGB  float64 `yaml:"cross_continent_per_gb" json:"cross_continent_per_gb"`
+	InternetPerGB        float64 `yaml:"internet_per_gb" json:"internet_per_gb"`           // and to another provider
 	SlowRepairPerHour    float64 `yaml:"slow_repair_per_hour" json:"slow_repair_per_hour"` // interference, per repair in flight
 	FastRepairPerHour    float64 `yaml:"fast_repair_per_hour" json:"fast_repair_per_hour"`
 	UnavailablePerTBHour float64 `yaml:"unavailable_per_tb_hour" json:"unavailable_per_tb_hour"` // of shards short of their quorum
@@ -105,6 +116,12 @@ type Prices struct {
 	Declare              float64 `yaml:"declare" json:"declare"`     // of declaring a node dead
 	FailOver             float64 `yaml:"fail_over" json:"fail_over"` // of moving a node's primaries away
 	Replace              float64 `yaml:"replace" json:"replace"`     // of exchanging a machine
+	// Charged where there is load.
+	ServerPerHour     float64 `yaml:"server_per_hour" json:"server_per_hour"`         // of a node
+	ReadPerMillion    float64 `yaml:"read_per_million" json:"read_per_million"`       // requests served
+	WritePerMillion   float64 `yaml:"write_per_million" json:"write_per_million"`     //
+	SlowPerMillion    float64 `yaml:"slow_per_million" json:"slow_per_million"`       // requests served later than the SLO
+	RefusedPerMillion float64 `yaml:"refused_per_million" json:"refused_per_million"` // requests not served
 }
 
 // Limits are the guards' bounds.
@@ -155,10 +172,13 @@ func DefaultConfig() Config {
 			ZoneMBps:       1000, // assumed: 8 Gb/s of each zone's network
 			StreamsPerNode: 2,
 		},
+		Load: defaultLoad(),
 		Prices: Prices{
 			StoragePerGBMonth:    0.020, // GCS
 			CrossZonePerGB:       0.02,  // AWS: 0.01 in each direction
 			CrossRegionPerGB:     0.05,
+			CrossContinentPerGB:  0.08, // GCP
+			InternetPerGB:        0.09, // AWS
 			SlowRepairPerHour:    0.05, // assumed
 			FastRepairPerHour:    0.5,  // assumed
 			UnavailablePerTBHour: 600,  // assumed: no price is published
@@ -167,6 +187,9 @@ func DefaultConfig() Config {
 			Declare:              0,    // automatic in all systems modelled
 			FailOver:             0.05, // assumed: a minute of a server of 0.4 $/h, and retries
 			Replace:              5,    // assumed: some minutes of a technician
+			ServerPerHour:        0.40, // 8 virtual processors, on demand
+			SlowPerMillion:       10,   // assumed
+			RefusedPerMillion:    100,  // assumed
 		},
 		Limits:  Limits{ZoneDeclaredShare: 0.25, FreeSpace: 0.05}, // Ceph: mon_osd_min_in_ratio 0.75, full ratio 0.95
 		Reward:  Reward{Interval: 5 * time.Minute, TimeConstant: 60 * time.Hour, ScaleUSD: 100},
@@ -228,9 +251,14 @@ func (c Config) Validate() error {
 		{"fast_repair_per_hour", p.FastRepairPerHour}, {"unavailable_per_tb_hour", p.UnavailablePerTBHour},
 		{"loss_per_tb", p.LossPerTB}, {"restart", p.Restart}, {"declare", p.Declare},
 		{"fail_over", p.FailOver}, {"replace", p.Replace},
+		{"cross_continent_per_gb", p.CrossContinentPerGB}, {"internet_per_gb", p.InternetPerGB},
+		{"server_per_hour", p.ServerPerHour}, {"read_per_million", p.ReadPerMillion}, {"write_per_million", p.WritePerMillion},
+		{"slow_per_million", p.SlowPerMillion}, {"refused_per_million", p.RefusedPerMillion},
 	} {
 		e.Want(x.value >= 0 && !math.IsInf(x.value, 0), "prices."+x.path, x.value, "a price >= 0")
 	}
+	p.validateProviders(&e, t.Regions)
+	c.Load.validate(&e, d)
 	e.Want(share(c.Limits.ZoneDeclaredShare), "limits.zone_declared_share", c.Limits.ZoneDeclaredShare, "0 to 1")
 	e.Want(share(c.Limits.FreeSpace), "limits.free_space", c.Limits.FreeSpace, "0 to 1")
 	w := c.Reward

@@ -48,6 +48,9 @@ func (w *World) replaced(n int32) {
 	w.forget(n)
 	w.nodeFlags[n] &^= nodeDead
 	w.health[n] = healthHealthy
+	if w.load.on {
+		w.loadServes(n)
+	}
 	w.badNodes--
 	w.quietNodes--
 	w.deadNodes--

@@ -63,6 +63,8 @@ func (w *World) act(a Action) {
 		w.actSuspect(a, w.subject)
 	case ShardsAtRisk:
 		w.actClass(a, w.subject)
+	case ShardLoad:
+		w.actLoad(a, w.subject)
 	case ClusterReview:
 		w.actReview(a)
 	}
@@ -109,6 +111,7 @@ func (w *World) actClass(a Action, k int32) {
 func (w *World) declare(n int32) {
 	w.charge(partActions, w.cfg.Prices.Declare)
 	w.nodeFlags[n] |= nodeDeclared
+	w.failOver(n)
 	w.declared++
 	w.zoneDeclared[w.zoneOf(n)]++
 	w.faultDomains.count(n, 0, -1)

@@ -108,7 +108,8 @@ var questions = [NoQuestion]struct {
 	ShardsAtRisk: {fShardsAtRisk, "shards have fewer believed live copies than wanted, and no repair is ordered",
 		[]Action{Wait1m, Wait5m, Wait15m, Wait1h, RepairSlowSameZone, RepairSlowOtherZone, RepairSlowOtherRegion,
 			RepairFastSameZone, RepairFastOtherZone, RepairFastOtherRegion}},
-	ShardLoad: {fShardLoad, "", nil},
+	ShardLoad: {fShardLoad, "a popular shard takes too much of each of its nodes, or little with extra copies, and after each wait",
+		[]Action{Wait1m, Wait5m, Wait15m, Wait1h, AddNear, AddFar, DropReplica, MoveReplica}},
 	ClusterReview: {fClusterReview, "a burst of losses or a repair backlog begins or ends, and from time to time while it lasts",
 		[]Action{ThrottleDown, ThrottleUp, TargetDown, TargetUp}},
 }
@@ -118,13 +119,15 @@ var questions = [NoQuestion]struct {
 func (w *World) answerable() (list [NoQuestion][]Action) {
 	for k := range questions {
 		c, d := &w.cfg, &w.cfg.Data
-		if Kind(k) == DomainUnreachable && c.Domains.Share == 0 || Kind(k) == ClusterReview && c.Reviews.Every == 0 {
+		if Kind(k) == DomainUnreachable && c.Domains.Share == 0 || Kind(k) == ShardLoad && !c.Load.offered() || Kind(k) == ClusterReview && c.Reviews.Every == 0 {
 			continue
 		}
 		for _, a := range questions[k].answers {
 			switch {
 			case (a == RepairSlowOtherZone || a == RepairFastOtherZone) && w.zonesPerRegion == 1,
 				(a == RepairSlowOtherRegion || a == RepairFastOtherRegion) && w.regions == 1,
+				(a == AddNear || a == AddFar || a == DropReplica) && d.maxFactor() <= min(d.ReplicationFactor, max(d.Quorum, 2)),
+				a == AddFar && w.zones == 1,
 				(a == TargetDown || a == TargetUp) && d.maxFactor() <= min(d.ReplicationFactor, max(d.Quorum, 2)): // see targetLegal
 				continue
 			}

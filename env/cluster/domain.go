@@ -277,6 +277,7 @@ func (w *World) actDomain(a Action, k int32) {
 			if w.nodeFlags[n]&nodeFailedOver == 0 {
 				w.nodeFlags[n] |= nodeFailedOver
 				w.charge(partActions, w.cfg.Prices.FailOver)
+				w.failOver(n)
 			}
 		}
 		w.faultDomains.failedOver[k] = true

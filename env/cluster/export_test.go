@@ -48,6 +48,7 @@ func FeatureGroups() []FeatureGroup {
 		{fSilence, "A node or domain that is unreachable, in part also a suspect"},
 		{fSubjectShards, "What a node, domain or class of shards holds"},
 		{fAlarmPredictor, "A node that is unreachable or suspect"},
+		{fReplicaLoad, "A shard that is too hot or too cold for its copies"},
 		{fRegimeAge, "The regime that is reviewed"},
 		{featureCount, ""},
 	}

@@ -34,7 +34,8 @@ func everything() Config {
 	f.RegionsPerProvider = 2 // two, of two regions and of one
 	f.Partition.MTTF, f.Partition.Median = 40*time.Hour, 30*time.Minute
 	f.Upgrade.Every, f.Upgrade.Bad = 20*time.Hour, 0.5
-	return c
+	c.Prices.Providers = []string{"aws", "custom", "gcp"}
+	return withLoad(c)
 }
 
 // replayedEverything is the same world with recorded outages of everything that

@@ -23,6 +23,11 @@ const (
 	fSuspects
 	fCordonedNodes
 	fThrottle
+	fUtilisation
+	fRequestRate
+	fLoadSlope
+	fLatency
+	fRefusedShare
 	// The question.
 	fNodeUnreachable
 	fDomainUnreachable
@@ -67,6 +72,12 @@ const (
 	fMachineAge
 	fCordoned
 	fDraining
+	// A popular shard.
+	fReplicaLoad
+	fReplicas
+	fExtraCopies
+	fNodeUtilisation
+	fPopularityRank
 	// The regime that is reviewed.
 	fRegimeAge
 	featureCount
@@ -89,6 +100,11 @@ var features = [featureCount]env.Feature{
 	fSuspects:               {Name: "suspects", Unit: "ln(1+nodes) under an alarm", Scale: 1},
 	fCordonedNodes:          {Name: "cordoned_nodes", Unit: "ln(1+nodes) cordoned, as those that drain are", Scale: 1},
 	fThrottle:               {Name: "repair_throttle", Unit: "share of the repair bandwidth that may be used", Offset: 1, Scale: 0.5},
+	fUtilisation:            {Name: "utilisation", Unit: "share of the capacity of reachable nodes", Scale: 0.5},
+	fRequestRate:            {Name: "request_rate", Unit: "requests/s, relative to the configured rate", Scale: 1},
+	fLoadSlope:              {Name: "load_slope", Unit: "request_rate above its mean, decaying over 1 h", Scale: 0.5},
+	fLatency:                {Name: "latency_p99", Unit: "ln(1+p99/SLO) at the last change of the load", Scale: 1},
+	fRefusedShare:           {Name: "refused_share", Unit: "share of requests at the last change of the load", Scale: 0.1},
 	fNodeUnreachable:        {Name: "is_node_unreachable", Unit: "0 or 1", Scale: 1},
 	fDomainUnreachable:      {Name: "is_domain_unreachable", Unit: "0 or 1", Scale: 1},
 	fNodeSuspect:            {Name: "is_node_suspect", Unit: "0 or 1", Scale: 1},
@@ -129,5 +145,10 @@ var features = [featureCount]env.Feature{
 	fMachineAge:             {Name: "machine_age", Unit: "ln(1+days) since it came or the start", Scale: 4},
 	fCordoned:               {Name: "cordoned", Unit: "0 or 1", Scale: 1},
 	fDraining:               {Name: "draining", Unit: "0 or 1", Scale: 1},
+	fReplicaLoad:            {Name: "replica_load", Unit: "share of a node's capacity that each copy takes", Scale: 0.5},
+	fReplicas:               {Name: "replicas", Unit: "copies, those on order included", Offset: 3, Scale: 2},
+	fExtraCopies:            {Name: "extra_copies", Unit: "copies wanted beyond those of other shards", Scale: 1},
+	fNodeUtilisation:        {Name: "node_utilisation", Unit: "share of the capacity of the busiest node that holds it", Scale: 0.5},
+	fPopularityRank:         {Name: "popularity_rank", Unit: "ln(1+rank), from 0", Offset: 2, Scale: 2},
 	fRegimeAge:              {Name: "regime_age", Unit: "ln(1+minutes) since it last changed", Offset: 2, Scale: 2},
 }

@@ -238,6 +238,16 @@ var hidden = []struct {
 				w.lastBeat[i] = env.Time(rng.Int64())
 			}
 		}
+		if l := &w.load; l.on {
+			garble(rng, l.serving[:], l.stuck)
+			garble(rng, l.class)
+			for level := range l.quiet {
+				garble(rng, l.quiet[level])
+			}
+			l.rates = rates{p99: rng.Float64(), refused: rng.Float64()}
+			l.dirty = !l.dirty
+		}
+		garble(rng, w.byReadable[:])
 		garble(rng, w.cuts)
 		garble(rng, w.incarnation)
 		for p := range w.ordinal {

@@ -39,7 +39,10 @@ func (w *World) CheckInvariants() error {
 	if err := w.checkSuspicions(); err != nil {
 		return err
 	}
-	return w.checkReview()
+	if err := w.checkReview(); err != nil {
+		return err
+	}
+	return w.checkLoad()
 }
 
 // checkRanges makes sure that every index is one, so that what follows can use
@@ -167,7 +170,7 @@ func (w *World) subjects(k Kind) int {
 	case ShardsAtRisk:
 		return classes(w.maxWant)
 	case ShardLoad:
-		return 0
+		return len(w.load.slots.shard)
 	}
 	return 1
 }
@@ -316,6 +319,8 @@ func (w *World) checkEntries(n int32) error {
 func (w *World) checkShards() error {
 	var copies, unavailable, charged, orders, short, believedShort, one, no int32
 	var wants [maxFactor + 1]int32
+	var byReadable [maxFactor + spare + 1]int32
+	var copiesBy [providers]int32
 	implied := make([]int32, len(w.implied))
 	classImplied := make([]int32, len(w.classImplied))
 	length := make([]int32, len(w.lists.length))
@@ -336,12 +341,16 @@ func (w *World) checkShards() error {
 			if slices.Contains(seen[:records], r.node()) {
 				return fmt.Errorf("shard %d has two records on node %d", s, r.node())
 			}
+			if r.state() != replicaRebuilding && w.health[r.node()]&healthDead == 0 {
+				copiesBy[w.provider[w.regionOfZone(w.zoneOf(r.node()))]]++
+			}
 			seen[records] = r.node()
 			records++
 			switch r.state() {
 			case replicaRebuilding:
 				active++
 				copies++
+				copiesBy[w.provider[w.regionOfZone(w.zoneOf(r.node()))]]++
 			case replicaLive:
 				live++
 				if w.health[r.node()]&healthBad != 0 {
@@ -351,6 +360,7 @@ func (w *World) checkShards() error {
 			}
 		}
 		copies += int32(intact)
+		byReadable[readable]++
 		if active != x.active {
 			return fmt.Errorf("shard %d: %d repairs in flight, counted %d", s, active, x.active)
 		}
@@ -411,9 +421,13 @@ func (w *World) checkShards() error {
 	for i := range w.flows {
 		if w.flows[i].origin != none {
 			copies++
+			copiesBy[w.provider[w.regionOfZone(w.zoneOf(int32(i)/w.streams))]]++
 		}
 	}
 	l := &w.ledger
+	if byReadable != w.byReadable || w.mixed && copiesBy != l.copiesBy {
+		return fmt.Errorf("shards by readable copies %v, copies by provider %v; counted %v, %v", byReadable, copiesBy, w.byReadable, l.copiesBy)
+	}
 	if copies != l.copies || unavailable != l.unavailable || charged != l.chargedUnavailable || short != l.short {
 		return fmt.Errorf("copies %d, unavailable %d, charged %d, short %d; counted %d, %d, %d, %d",
 			copies, unavailable, charged, short, l.copies, l.unavailable, l.chargedUnavailable, l.short)
@@ -422,7 +436,7 @@ func (w *World) checkShards() error {
 		return fmt.Errorf("orders %d, short %d, of one copy %d, of none %d; counted %d, %d, %d, %d",
 			orders, believedShort, one, no, w.orders, w.short, w.oneCopy, w.noCopy)
 	}
-	if wants != w.wantCount || w.uniform != (wants[w.commonWant] == int32(w.shards)) {
+	if w.commonWant < 0 || int(w.commonWant) >= len(wants) || wants != w.wantCount || w.uniform != (wants[w.commonWant] == int32(w.shards)) {
 		return fmt.Errorf("shards by copies wanted: %v, counted %v, all %d: %v", wants, w.wantCount, w.commonWant, w.uniform)
 	}
 	for i := range implied {

@@ -108,6 +108,8 @@ func (w *World) observe(obs []float32, mask []bool) {
 		w.legal[Drain] = f&nodeDraining == 0
 	case ShardsAtRisk:
 		w.observeClass(w.subject, o)
+	case ShardLoad:
+		w.observeLoad(w.subject, o)
 	case ClusterReview:
 		o.put(fRegimeAge, log1p(minutes(w.now-w.review.since)))
 		w.legal[ThrottleDown] = w.throttle > 0
@@ -157,6 +159,9 @@ func (w *World) observeCluster(o observation) {
 	}
 	if reachable := float64(w.nodes - int(w.unreachable)); reachable > 0 {
 		o.put(fFreeSpace, float64(w.reachableSpace-int64(w.orders))/(reachable*float64(w.nodeCopies)))
+	}
+	if w.load.on {
+		w.observeLoads(o)
 	}
 	o.put(fOpenDomains, log(w.faultDomains.opened))
 	o.put(fSuspects, log(w.suspicions.standing))
@@ -364,13 +369,15 @@ func (w *World) guardRules() []env.Guard {
 	for a := RepairSlowSameZone; a <= AddFar; a++ {
 		orders = append(orders, actions[a])
 	}
+	orders = append(orders, actions[MoveReplica])
 	return []env.Guard{
 		{
 			Name: "zone_declared_share", Feature: "zone_declared_after", Actions: []string{actions[DeclareDead], actions[Replace]},
 			Min: -inf, Max: float32((limit + 0.5) / nodes),
 		},
 		{Name: "free_space", Feature: "free_space", Actions: orders, Min: float32(w.cfg.Limits.FreeSpace), Max: inf},
-		// The suspect's own copy is one of those believed live.
-		{Name: "last_copy", Feature: "believed_live_copies", Actions: []string{actions[Replace]}, Min: 1.5, Max: inf},
+		// The suspect's own copy, or the one that is dropped, is one of those
+		// believed live.
+		{Name: "last_copy", Feature: "believed_live_copies", Actions: []string{actions[Replace], actions[DropReplica]}, Min: 1.5, Max: inf},
 	}
 }

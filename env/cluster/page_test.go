@@ -32,12 +32,13 @@ func TestFeaturesPage(t *testing.T) {
 	}
 }
 
-// featuresPage describes the default world, but with two regions and targets
+// featuresPage describes the default world, but with load, two regions and targets
 // that may change, where all answers may be legal.
 func featuresPage(t *testing.T) []byte {
 	c := cluster.DefaultConfig()
 	c.Topology.Regions = 2
 	c.Data.MaxFactor = 4
+	c.Load.RequestsPerSecond = 100_000
 	w := newWorld(t, "Page-v0", c)
 	spec := w.Spec()
 
@@ -73,7 +74,7 @@ Element i of the observation is (x − offset) / scale, x in the unit. What does
 		}
 		in := strings.Join(kinds, ", ")
 		if in == "" {
-			in = "none so far"
+			in = "none"
 		} else if len(kinds) == len(w.Decisions()) {
 			in = "everything"
 		}

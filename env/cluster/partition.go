@@ -7,7 +7,7 @@ import (
 
 // reaches reports whether messages from zone a arrive in zone b.
 func (w *World) reaches(a, b int) bool {
-	return a == b || w.timers.cutEnd == w.timers.predicted || !w.q.pending(w.cutEnd(a, b))
+	return a == b || w.timers.cutEnd == w.timers.failover || !w.q.pending(w.cutEnd(a, b))
 }
 
 // cutEnd is the timer of the end of a partition in the direction from zone a
@@ -89,6 +89,7 @@ func (w *World) endSilence(zone int) {
 // cutBegan is called when zone a ceases to reach zone b: repairs from one to the
 // other end, and their orders wait again.
 func (w *World) cutBegan(a, b int) {
+	w.loadCut(a, b, true)
 	for _, f := range w.clocks[b].first {
 		for f != none {
 			next := w.flows[f].next
@@ -101,4 +102,7 @@ func (w *World) cutBegan(a, b int) {
 }
 
 // cutEnded is called when zone a reaches zone b again.
-func (w *World) cutEnded(a, b int) { w.admitSoon = true }
+func (w *World) cutEnded(a, b int) {
+	w.loadCut(a, b, false)
+	w.admitSoon = true
+}

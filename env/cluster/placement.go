@@ -38,7 +38,7 @@ func (w *World) create(s int32) {
 		}
 		missed = 0
 		w.link(w.freeRecord(s), n, replicaLive)
-		w.ledger.copies++
+		w.countCopies(n, +1)
 		believed++
 		w.account(s, believed-1, believed)
 		w.level(s, believed-1, believed)
@@ -320,7 +320,7 @@ func (w *World) drop(r int32) {
 		w.level(s, b+1, b)
 	}
 	if w.health[n]&healthDead == 0 {
-		w.ledger.copies--
+		w.countCopies(n, -1)
 		w.destroyed(s)
 	}
 }

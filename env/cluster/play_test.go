@@ -57,6 +57,7 @@ func rackBursts() Config {
 	c := DefaultConfig()
 	c.Failures.Burst.MTTF = 337 * time.Hour
 	c.Failures.Permanent.MTTF = 9125 * time.Hour
+	c.Reviews.Every = 2 * time.Hour
 	return c
 }
 
@@ -102,6 +103,13 @@ func randomConfig(rng *rand.Rand) Config {
 		TTL:         []time.Duration{time.Minute, time.Hour, 7 * days}[rng.IntN(3)],
 		Flaps:       []float64{0, 1, 3}[rng.IntN(3)],
 		ReplaceTime: []time.Duration{time.Minute, 6 * time.Hour}[rng.IntN(2)],
+	}
+	if rng.IntN(2) == 0 {
+		c = withLoad(c)
+		c.Load.Consistency = []string{ConsistencyQuorum, ConsistencyAvailable}[rng.IntN(2)]
+		c.Load.ReadQuorum, c.Load.WriteQuorum = 1+rng.IntN(c.Data.ReplicationFactor), 1+rng.IntN(c.Data.ReplicationFactor)
+		c.Load.InternetShare = 0.1
+		c.Prices.Providers = [][]string{nil, {"azure"}, []string{"aws", "gcp"}[:c.Topology.Regions]}[rng.IntN(3)]
 	}
 	return c
 }

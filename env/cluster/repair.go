@@ -86,6 +86,9 @@ func (w *World) cancelOrder(s int32) {
 	}
 	x.ordered--
 	w.orders--
+	if x.ordered == 0 {
+		w.unordered(s)
+	}
 	if x.ordered == x.active && w.lists.links[s].in >= 0 {
 		w.lists.remove(s)
 	}
@@ -411,7 +414,7 @@ func (w *World) beginFlow(s, src, dst int32, fast bool) (id int32) {
 	for w.flows[id].shard != none {
 		id++
 	}
-	w.ledger.copies++
+	w.countCopies(dst, +1)
 	w.inUsed[dst]++
 	w.outUsed[src]++
 	f := &w.flows[id]
@@ -509,10 +512,11 @@ func (w *World) inFlight(f *flow) *int32 {
 
 // stop ends flow f before its time. Its order stands.
 func (w *World) stop(f int32) {
+	node := f / w.streams
 	if f := w.end(f); f.record != none {
 		w.records[f.record] = 0
 	}
-	w.ledger.copies--
+	w.countCopies(node, -1)
 	w.admitSoon = true // others may have its streams
 }
 
@@ -594,6 +598,7 @@ func (w *World) complete(f flow, dst int32) {
 		w.supersede(s)
 	}
 	if b == want && healthy && x.ordered == 0 && x.flags&shardLost == 0 {
+		w.unordered(s)
 		w.makePlain(s)
 		return
 	}
@@ -601,6 +606,9 @@ func (w *World) complete(f flow, dst int32) {
 		if w.drop(w.surplus(s, r)); b-1 == want {
 			w.supersede(s)
 		}
+	}
+	if x.ordered == 0 {
+		w.unordered(s)
 	}
 	w.refresh(s)
 	w.settle(s)

@@ -17,6 +17,12 @@ const (
 	partUnavailability
 	partLoss
 	partActions
+	// Where there is load.
+	partServers
+	partRequests
+	partSlow
+	partRefused
+	partCredits
 	parts
 )
 
@@ -24,11 +30,12 @@ const (
 // Running costs follow from its integer counts, so that they do not drift.
 type ledger struct {
 	// What is charged by the hour.
-	copies             int32 // that exist or are being made
-	slow, fast         int32 // repairs in flight
-	chargedUnavailable int32 // shards short of their quorum and not lost
-	unavailable        int32 // shards short of their quorum
-	short              int32 // shards with fewer readable copies than wanted
+	copies             int32            // that exist or are being made
+	copiesBy           [providers]int32 // the same by provider, kept where there are several
+	slow, fast         int32            // repairs in flight
+	chargedUnavailable int32            // shards short of their quorum and not lost
+	unavailable        int32            // shards short of their quorum
+	short              int32            // shards with fewer readable copies than wanted
 
 	dollars [parts]float64 // since Reset, undiscounted
 
@@ -44,6 +51,7 @@ type ledger struct {
 	shortSeconds       float64 // shard-seconds with fewer readable copies than wanted
 	degraded           int64   // times that a shard came to have fewer
 	decisions          [kinds]int64
+	requests           requestLedger
 }
 
 func (l *ledger) startStep(now env.Time) {
@@ -55,6 +63,9 @@ func (w *World) accrue(t env.Time) {
 	l := &w.ledger
 	h := (t - w.now).Hours()
 	storage := float64(l.copies) * w.pricePerCopyHour
+	if w.mixed {
+		storage = w.mixedStorage(&l.copiesBy)
+	}
 	interference := float64(l.slow)*w.cfg.Prices.SlowRepairPerHour + float64(l.fast)*w.cfg.Prices.FastRepairPerHour
 	unavailability := float64(l.chargedUnavailable) * w.pricePerUnavailableHour
 	l.dollars[partStorage] += storage * h
@@ -65,6 +76,12 @@ func (w *World) accrue(t env.Time) {
 
 	// ∫ c·e^(−u/τ) du over [now, t], u from the start of the step.
 	excess := float64(int(l.copies)-w.shards*w.wants)*w.pricePerCopyHour + interference + unavailability
+	if w.mixed {
+		excess = storage - w.constantStorage + interference + unavailability
+	}
+	if w.load.on {
+		excess += w.accrueLoad((t - w.now).Seconds())
+	}
 	after := math.Exp(-(t - l.stepStart).Hours() / w.tauHours)
 	l.discounted += excess * w.tauHours * (l.discount - after)
 	l.discount = after
@@ -79,16 +96,36 @@ func (w *World) charge(p part, dollars float64) {
 // chargeTraffic accounts for bytes that a repair has moved.
 func (w *World) chargeTraffic(src, dst int32, bytes float64) {
 	w.ledger.repairBytes += bytes
-	switch w.distance(src, dst) {
-	case 1:
-		w.charge(partTraffic, bytes/1e9*w.cfg.Prices.CrossZonePerGB)
-	case 2:
-		w.charge(partTraffic, bytes/1e9*w.cfg.Prices.CrossRegionPerGB)
+	from, to := w.zoneOf(src), w.zoneOf(dst)
+	if from == to {
+		return
+	}
+	class, perGB := w.traffic(from, to)
+	usd := bytes / 1e9 * perGB
+	w.ledger.requests.traffic[class] += usd
+	w.charge(partTraffic, usd)
+}
+
+// countCopies counts c copies on node n that have come to exist or be made, or
+// that no longer do.
+func (w *World) countCopies(n, c int32) {
+	w.ledger.copies += c
+	if w.mixed {
+		w.ledger.copiesBy[w.provider[w.regionOfZone(w.zoneOf(n))]] += c
 	}
 }
 
+// mixedStorage is the storage of so many copies, in dollars an hour.
+func (w *World) mixedStorage(copies *[providers]int32) float64 {
+	sum := 0.0
+	for i, c := range copies {
+		sum += float64(c) * w.cfg.Data.ShardGB * w.tariff[i].storagePerGBMonth / 730
+	}
+	return sum
+}
+
 // closeLedger ends the account: repairs in flight are charged for what they
-// have moved.
+// have moved, and credits given for the month that has begun.
 func (w *World) closeLedger() {
 	for zone := range w.clocks {
 		z := w.advance(zone)
@@ -99,10 +136,14 @@ func (w *World) closeLedger() {
 			}
 		}
 	}
+	if w.load.on {
+		w.closeMonth()
+	}
 }
 
 func (l *ledger) fields(c *state.Codec) {
 	state.Value(c, &l.copies)
+	state.Fixed(c, l.copiesBy[:])
 	state.Value(c, &l.slow)
 	state.Value(c, &l.fast)
 	state.Value(c, &l.chargedUnavailable)
@@ -118,10 +159,11 @@ func (l *ledger) fields(c *state.Codec) {
 	state.Value(c, &l.shortSeconds)
 	state.Value(c, &l.degraded)
 	state.Fixed(c, l.decisions[:])
+	l.requests.fields(c)
 }
 
-// metrics are what Measure reports, in its order. The costs by part add up to
-// the first.
+// metrics are what Measure reports, in its order, in a world with load: others
+// are without the parts from servers on. The costs by part add up to the first.
 var metrics = [...]env.Metric{
 	{Name: "cost_usd_per_day", Unit: "USD/d"},
 	{Name: "cost_storage_usd_per_day", Unit: "USD/d", Part: true},
@@ -130,6 +172,11 @@ var metrics = [...]env.Metric{
 	{Name: "cost_unavailability_usd_per_day", Unit: "USD/d", Part: true},
 	{Name: "cost_loss_usd_per_day", Unit: "USD/d", Part: true},
 	{Name: "cost_actions_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "cost_servers_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "cost_requests_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "cost_slow_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "cost_refused_usd_per_day", Unit: "USD/d", Part: true},
+	{Name: "cost_credits_usd_per_day", Unit: "USD/d", Part: true},
 	{Name: "availability", Unit: "share", HigherIsBetter: true},
 	{Name: "lost_shards", Unit: "shards/episode"},
 	{Name: "repair_bytes_per_day", Unit: "B/d"},
@@ -146,7 +193,7 @@ func (w *World) Measure(dst []env.Ratio) []env.Ratio {
 		total += d
 	}
 	dst = append(dst, env.Ratio{Num: total, Den: days})
-	for _, d := range l.dollars {
+	for _, d := range l.dollars[:w.parts()] {
 		dst = append(dst, env.Ratio{Num: d, Den: days})
 	}
 	decisions := int64(0)
@@ -154,11 +201,32 @@ func (w *World) Measure(dst []env.Ratio) []env.Ratio {
 		decisions += n
 	}
 	shardSeconds := float64(w.shards) * w.now.Seconds()
-	return append(dst,
+	dst = append(dst,
 		env.Ratio{Num: shardSeconds - l.unavailableSeconds, Den: shardSeconds},
 		env.Ratio{Num: float64(l.lost), Den: 1},
 		env.Ratio{Num: l.repairBytes, Den: days},
 		env.Ratio{Num: l.shortSeconds, Den: float64(l.degraded)},
 		env.Ratio{Num: float64(decisions), Den: days},
 	)
+	if w.load.on {
+		dst = l.requests.measure(dst, days)
+	}
+	return dst
+}
+
+// parts is how many kinds of cost the world has.
+func (w *World) parts() int {
+	if w.load.on {
+		return int(parts)
+	}
+	return int(partServers)
+}
+
+// metricsOf are the metrics of a world with or without load.
+func metricsOf(load bool) []env.Metric {
+	if load {
+		return append(metrics[:len(metrics):len(metrics)], loadMetrics[:]...)
+	}
+	list := append([]env.Metric(nil), metrics[:1+partServers]...)
+	return append(list, metrics[1+parts:]...)
 }

@@ -85,6 +85,9 @@ func (w *World) speedUp(n int32) {
 func (w *World) setSlow(n int32, x float32) {
 	if w.slow[n] != x {
 		w.slow[n] = x
+		if w.load.on {
+			w.reclass(n)
+		}
 		w.slowed(n)
 	}
 }

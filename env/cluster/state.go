@@ -83,6 +83,8 @@ func (w *World) fields(c *state.Codec) {
 	state.Value(c, &w.quietNodes)
 	state.Value(c, &w.deadNodes)
 	w.flowFields(c)
+	w.load.fields(c)
+	state.Fixed(c, w.byReadable[:])
 	state.Value(c, &w.short)
 	state.Value(c, &w.oneCopy)
 	state.Value(c, &w.noCopy)

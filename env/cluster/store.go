@@ -200,6 +200,7 @@ func (w *World) counts(r replica) bool {
 // link makes record r a copy on node n. Its entry is marked. The caller keeps
 // the shard's counts.
 func (w *World) link(r, n int32, st uint8) {
+	w.load.dirty = true
 	pos := w.held[n]
 	w.records[r] = newReplica(n, pos, st)
 	w.held[n]++
@@ -216,6 +217,7 @@ func (w *World) link(r, n int32, st uint8) {
 
 // unlink erases record r. The caller keeps the shard's counts.
 func (w *World) unlink(r int32) {
+	w.load.dirty = true
 	rep := w.records[r]
 	n, pos := rep.node(), rep.pos()
 	e := w.entriesOf(n)
@@ -271,6 +273,7 @@ func (w *World) swapEntries(n int32, e []int32, a, b int32) {
 
 // setState changes the state of record r.
 func (w *World) setState(r int32, st uint8) {
+	w.load.dirty = true
 	rep := w.records[r]
 	if rep.state() == replicaLive {
 		w.live[rep.node()]--
@@ -534,6 +537,9 @@ func (w *World) fillStore() {
 	copy(w.live, w.held)
 	copy(w.unmarked, w.firstKinds)
 	w.ledger.copies = int32(w.shards * factor)
+	w.ledger.copiesBy = w.startBy
+	w.byReadable = [maxFactor + spare + 1]int32{}
+	w.byReadable[factor] = int32(w.shards)
 	w.reachableSpace -= int64(w.shards * factor)
 }
 

@@ -26,12 +26,18 @@ func (w *World) nodeUp(n int32) {
 func (w *World) quiet(n int32) {
 	w.quietNodes++
 	w.health[n] |= healthQuiet
+	if w.load.on {
+		w.loadQuiet(n)
+	}
 	w.changeReadable(n, -1)
 }
 
 func (w *World) serve(n int32) {
 	w.quietNodes--
 	w.health[n] &^= healthQuiet
+	if w.load.on {
+		w.loadServes(n)
+	}
 	w.changeReadable(n, +1)
 }
 
@@ -60,7 +66,9 @@ func (w *World) changeReadable(n int32, d int) {
 		}
 	}
 	for want, c := range wants {
-		w.accountMany(want, c, d)
+		if c > 0 {
+			w.accountMany(want, c, d)
+		}
 	}
 }
 
@@ -71,8 +79,12 @@ func (w *World) accountMany(want int, c int32, d int) {
 	if d < 0 {
 		l.short += c
 		l.degraded += int64(c)
+		w.byReadable[want] -= c
+		w.byReadable[want-1] += c
 	} else {
 		l.short -= c
+		w.byReadable[want-1] -= c
+		w.byReadable[want] += c
 	}
 	if want == w.cfg.Data.Quorum {
 		l.unavailable -= c * int32(d)
@@ -84,6 +96,9 @@ func (w *World) accountMany(want int, c int32, d int) {
 // number of readable copies of shard s changes.
 func (w *World) account(s int32, before, after int) {
 	quorum := w.cfg.Data.Quorum
+	w.byReadable[before]--
+	w.byReadable[after]++
+	w.load.dirty = true
 	x := &w.info[s]
 	if (before < quorum) != (after < quorum) {
 		change := int32(1)
@@ -108,7 +123,7 @@ func (w *World) account(s int32, before, after int) {
 func (w *World) destroyCopies(n int32) {
 	w.health[n] |= healthDead
 	w.deadNodes++
-	w.ledger.copies -= w.held[n]
+	w.countCopies(n, -w.held[n])
 	if w.deadNodes == 1 && w.marks[n] == 0 && w.wantCount[1] == 0 {
 		return // all have copies elsewhere
 	}

@@ -108,13 +108,27 @@ func (t *Table) At(rho float64) Latency {
 		P99:    (a.p99 + f*(b.p99-a.p99)) * grow,
 		Served: 1,
 	}
-	switch {
-	case rho >= 1:
-		l.Miss, l.Served = 1, 1/rho
-	case i == 0: // from a share that may be 0
-		l.Miss = t.first + f*(math.Exp(b.miss)-t.first)
-	default:
-		l.Miss = math.Exp(a.miss + f*(b.miss-a.miss))
+	l.Miss = t.Miss(rho)
+	if rho >= 1 {
+		l.Served = 1 / rho
 	}
 	return l
+}
+
+// Miss is the Miss of At(rho), where nothing else of it is wanted.
+func (t *Table) Miss(rho float64) float64 {
+	if !(rho > 0) {
+		rho = 0
+	}
+	x := min(rho, Saturation)
+	i := int(x * buckets)
+	f := x*buckets - float64(i)
+	a, b := t.knots[i].miss, t.knots[i+1].miss
+	switch {
+	case rho >= 1:
+		return 1
+	case i == 0: // from a share that may be 0
+		return t.first + f*(math.Exp(b)-t.first)
+	}
+	return math.Exp(a + f*(b-a))
 }

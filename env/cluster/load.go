@@ -1,0 +1,620 @@
+package cluster
+
+import (
+	"fmt"
+	"math"
+
+	"mend/env"
+	"mend/env/queueing"
+	"mend/env/seed"
+	"mend/env/state"
+	"mend/env/workload"
+)
+
+// How load is served.
+//
+// Nothing is done for single requests, nor, at a change of the load, for single
+// nodes. Requests for the shards of the first ranks of popularity are followed to
+// the nodes that hold their readable copies, O(workload.Top × copies); those for
+// all others spread evenly over the nodes that serve, which are counted by
+// slowness. Each node is a queue of its own: its utilisation gives its latencies
+// from a table (queueing.Table).
+//
+// Each request counts with the latency of one node, that of the nearest readable
+// copy, plus the round trip to it: clients are spread evenly over the zones. A
+// read by quorum makes work on ReadQuorum copies, any other read on one, a write
+// on every readable copy. The wait for the slowest of a quorum, and queues between
+// two stationary states, are left out; so is what repairs take from nodes, which
+// has a price of its own.
+
+// Distances of a request to the copy that serves it: within a zone, between zones
+// of a region, between regions.
+const distances = 3
+
+// slowFactors are the slowdowns that nodes are counted with, each node with the
+// nearest one by ratio.
+var slowFactors = [...]float64{1, 1.5, 2, 3, 5, 10, 20, 50}
+
+const slowClasses = len(slowFactors)
+
+// slowClass is the class of a node that is slow by factor x.
+func slowClass(x float32) uint8 {
+	c := 0
+	for c+1 < slowClasses && float64(x)*float64(x) > slowFactors[c]*slowFactors[c+1] {
+		c++
+	}
+	return uint8(c)
+}
+
+// load is the state of requests. Where there is no load, on is false and all
+// else is empty.
+type load struct {
+	on        bool
+	process   *workload.Process
+	tables    [slowClasses][distances]*queueing.Table // misses are those of the SLO less the round trip
+	capacity  float64                                 // requests a second of a healthy node
+	rtt       [distances]float64                      // seconds
+	readWork  float64                                 // copies that a read makes work on
+	primaries bool
+	spread    spreading
+	money     loadPrices
+
+	// Nodes, by truth.
+	class   []uint8               // by node
+	serving [slowClasses]int32    // nodes that are not quiet
+	quiet   [domainLevels][]int32 // quiet nodes by rack, zone and region
+	cut     []bool                // ways from one zone to another that are cut, [zones*zones]
+	cuts    int32                 // number of them
+
+	// Primaries of nodes that are down: copies that were on the node when it went
+	// down, of which one in ReplicationFactor is a primary; none where they are
+	// elsewhere, or the node is up.
+	stuck       []int32
+	stuckCopies int64
+
+	slots   slots
+	tracked []trackedShard // by popularity rank
+	slope   float64        // rate, averaged exponentially over an hour
+	stepAt  env.Time       // of the last load step
+	// What the controller last measured of the cluster, at that load step.
+	measured measurement
+
+	// Derived.
+	dirty   bool
+	rates   rates
+	work    []float64
+	request []float64
+	touched []int32
+	bins    []bin
+	used    []int32
+}
+
+// trackedShard is what a pass finds out about a popular shard.
+type trackedShard struct {
+	readable int
+	nodes    [maxFactor + spare]int32 // of its readable copies
+	stuck    float64                  // probability that its primary is on a node that is down
+	near     [distances]float64       // clients by distance of the nearest readable copy
+}
+
+// measurement is what the monitoring of requests shows.
+type measurement struct {
+	p99     float64 // seconds
+	refused float64 // share of the requests
+}
+
+// rates are what happens a second while nothing changes.
+type rates struct {
+	offered, served, refused, stale, slow float64 // requests
+	latency                               float64 // Σ of the latencies of served requests, seconds
+	p99                                   float64 // of served requests, seconds
+	utilisation                           float64 // of the serving nodes together, by nominal capacity
+	usd                                   loadUSD
+}
+
+// fate is what becomes of requests for a shard: shares.
+type fate struct {
+	readRefused, writeRefused float64
+	readStale, writeStale     float64
+	copies                    float64 // that a write goes to, 0 where it is refused
+}
+
+// bin gathers the requests of nodes that are alike.
+type bin struct {
+	requests, rho    float64 // a second, and the sum of their nodes' utilisations
+	weight, p50, p99 float64 // served requests; sums, then means, of their nodes' quantiles
+	theta            float64
+}
+
+const binsPerClass = 65 // one for each 1/64 of utilisation, the last for overload
+
+func (w *World) newLoad() (load, error) {
+	c := &w.cfg.Load
+	l := load{on: c.offered()}
+	if !l.on {
+		return l, nil
+	}
+	l.rtt = [distances]float64{c.RTT.Zone.Seconds(), c.RTT.Region.Seconds(), c.RTT.Far.Seconds()}
+	l.capacity = c.Service.Capacity()
+	l.readWork = 1
+	if l.primaries = c.Consistency == ConsistencyQuorum; l.primaries {
+		l.readWork = float64(c.ReadQuorum)
+	}
+	for k, factor := range slowFactors {
+		for d := range l.tables[k] {
+			class := c.Service
+			class.ServiceSeconds *= factor
+			// A round trip as long as the SLO leaves nothing: 1 ns, the least that a
+			// table takes, is missed by all.
+			class.SLOSeconds = max(class.SLOSeconds-l.rtt[d], 1e-9)
+			var err error
+			if l.tables[k][d], err = queueing.NewTable(class); err != nil {
+				return l, fmt.Errorf("cluster: load.service, slowed %g times: %w", factor, err)
+			}
+		}
+	}
+	var err error
+	if l.process, err = workload.New(c.Config, w.shards); err != nil {
+		return l, fmt.Errorf("cluster: load: %w", err)
+	}
+	l.class = make([]uint8, w.nodes)
+	for level, n := range [domainLevels]int{w.racks, w.zones, w.regions} {
+		l.quiet[level] = make([]int32, n)
+	}
+	l.stuck = make([]int32, w.nodes)
+	l.slots = newSlots(l.process.Tracked())
+	l.tracked = make([]trackedShard, l.process.Tracked())
+	l.cut = make([]bool, w.zones*w.zones)
+	l.work, l.request = make([]float64, w.nodes), make([]float64, w.nodes)
+	l.touched = make([]int32, 0, min(w.nodes, l.process.Tracked()*(maxFactor+spare)))
+	l.bins = make([]bin, slowClasses*binsPerClass)
+	l.used = make([]int32, 0, len(l.bins))
+	return l, nil
+}
+
+// beginLoad starts the load of the episode of seed s.
+func (w *World) beginLoad(s seed.Seed) {
+	l := &w.load
+	if !l.on {
+		return
+	}
+	l.process.Reset(s.Child("load", 0))
+	w.beginSlots()
+	clear(l.class)
+	l.serving = [slowClasses]int32{0: int32(w.nodes)}
+	for level := range l.quiet {
+		clear(l.quiet[level])
+	}
+	clear(l.cut)
+	l.cuts, l.stuckCopies = 0, 0
+	fill(l.stuck, none)
+	l.slope, l.stepAt, l.measured = l.process.Rate(), 0, measurement{}
+	l.dirty = true
+	w.q.set(w.timers.load, l.process.Next())
+	w.q.set(w.timers.month, month)
+}
+
+// loadStep changes the load.
+func (w *World) loadStep() {
+	l := &w.load
+	l.measured = measurement{p99: l.rates.p99, refused: l.rates.refused / max(l.rates.offered, 1e-300)}
+	before := l.process.Rate()
+	l.slope = before + (l.slope-before)*math.Exp(-float64(w.now-l.stepAt)/float64(env.Hour))
+	l.stepAt = w.now
+	change := l.process.Advance(w.now)
+	w.offered = w.offered*0x100000001b3 ^ l.process.OfferedDigest()
+	l.dirty = true
+	w.q.set(w.timers.load, l.process.Next())
+	if change&workload.RanksChanged != 0 {
+		w.rerank()
+	}
+	w.askLoads()
+}
+
+// loadQuiet is called when node n ceases to serve, loadServes when it does again.
+func (w *World) loadQuiet(n int32) {
+	l := &w.load
+	l.dirty = true
+	l.serving[l.class[n]]--
+	for level := range l.quiet {
+		l.quiet[level][w.around(n, level)]++
+	}
+	if l.primaries && w.nodeFlags[n]&nodeDeclared == 0 {
+		l.stuck[n] = w.live[n]
+		l.stuckCopies += int64(w.live[n])
+		w.q.set(w.timers.failover+n, w.now+simulated(w.cfg.Load.FailoverDelay))
+	}
+}
+
+func (w *World) loadServes(n int32) {
+	l := &w.load
+	l.dirty = true
+	l.serving[l.class[n]]++
+	w.failOver(n)
+	for level := range l.quiet {
+		k := w.around(n, level)
+		l.quiet[level][k]--
+		if l.primaries && l.quiet[level][k] == w.faultDomains.needs[level]-1 {
+			// The domain is no longer lost as a whole.
+			size := int32(w.nodes / len(l.quiet[level]))
+			for m := int32(k) * size; m < int32(k+1)*size; m++ {
+				if l.stuck[m] != none && !w.q.pending(w.timers.failover+m) {
+					w.leaseOver(m)
+				}
+			}
+		}
+	}
+}
+
+// loadCut is called when the way from zone a to zone b is cut, or no longer is.
+func (w *World) loadCut(a, b int, cut bool) {
+	l := &w.load
+	if !l.on {
+		return
+	}
+	l.dirty = true
+	l.cut[a*w.zones+b] = cut
+	if cut {
+		l.cuts++
+	} else {
+		l.cuts--
+	}
+}
+
+// around is the rack, zone or region of node n.
+func (w *World) around(n int32, level int) int {
+	switch level {
+	case 0:
+		return w.rackOf(n)
+	case 1:
+		return w.zoneOf(n)
+	}
+	return w.regionOfZone(w.zoneOf(n))
+}
+
+// leaseOver moves the primaries of node n elsewhere, which has been down for long
+// enough, unless a domain is lost with it: that is left to the controller.
+func (w *World) leaseOver(n int32) {
+	for level := range w.load.quiet {
+		if w.load.quiet[level][w.around(n, level)] >= w.faultDomains.needs[level] {
+			return
+		}
+	}
+	w.failOver(n)
+}
+
+// failOver moves the primaries of node n elsewhere, if they are stuck there.
+func (w *World) failOver(n int32) {
+	l := &w.load
+	if !l.on || l.stuck[n] == none {
+		return
+	}
+	l.stuckCopies -= int64(l.stuck[n])
+	l.stuck[n] = none
+	w.q.cancel(w.timers.failover + n)
+	l.dirty = true
+}
+
+// reclass is called when the slowness of node n has changed.
+func (w *World) reclass(n int32) {
+	l := &w.load
+	c := slowClass(w.slow[n])
+	if c == l.class[n] {
+		return
+	}
+	if w.health[n]&healthQuiet == 0 {
+		l.serving[l.class[n]]--
+		l.serving[c]++
+		l.dirty = true
+	}
+	l.class[n] = c
+}
+
+// evaluate works out l.rates from the present state.
+func (w *World) evaluate() {
+	l := &w.load
+	l.dirty = false
+	p := l.process
+	rate, reads := p.Rate(), p.ReadShare()
+	r := &l.rates
+	*r = rates{offered: rate}
+	serving := int32(0)
+	for _, n := range l.serving {
+		serving += n
+	}
+
+	// Shards that are not tracked: by number of readable copies.
+	rest := w.byReadable
+	for rank := range l.tracked {
+		w.findTracked(rank)
+		rest[l.tracked[rank].readable]--
+	}
+	var total requests
+	share := p.Rest()
+	f := w.restFate(&rest)
+	near := w.restNear()
+	t := l.accept(rate*share, reads, &f)
+	total.add(&t, &near)
+	perNode, perRequest := 0.0, 0.0
+	if serving > 0 {
+		perNode, perRequest = t.work/float64(serving), (t.reads+t.writes)/float64(serving)
+	}
+	for rank := range l.tracked {
+		x := &l.tracked[rank]
+		f := w.trackedFate(x)
+		t := l.accept(rate*p.Share(rank), reads, &f)
+		total.add(&t, &x.near)
+		if t.reads+t.writes == 0 {
+			continue
+		}
+		for _, n := range x.nodes[:x.readable] {
+			if l.request[n] == 0 {
+				l.touched = append(l.touched, n)
+			}
+			l.work[n] += t.work / float64(x.readable)
+			l.request[n] += (t.reads + t.writes) / float64(x.readable)
+		}
+	}
+	if accepted := total.reads + total.writes; accepted > 0 {
+		for d := range total.near {
+			total.near[d] /= accepted
+		}
+		r.utilisation = total.work / (float64(serving) * l.capacity)
+	}
+
+	// Latency, node by node where a tracked shard is, else class by class.
+	others := l.serving
+	for _, n := range l.touched {
+		others[l.class[n]]--
+		l.serve(&total, l.class[n], perNode+l.work[n], perRequest+l.request[n])
+		l.work[n], l.request[n] = 0, 0
+	}
+	l.touched = l.touched[:0]
+	for c, n := range others {
+		if n > 0 {
+			l.serve(&total, uint8(c), perNode, perRequest*float64(n))
+		}
+	}
+	for _, k := range l.used {
+		if b := &l.bins[k]; b.requests > 0 {
+			l.settle(b, &total, uint8(k/binsPerClass), b.rho/b.requests, b.requests)
+		}
+	}
+	r.p99 = l.quantile(&total.near)
+	l.price(r, &total, &w.cfg.Load)
+}
+
+// requests are those that were accepted, a second.
+type requests struct {
+	reads, writes float64
+	copies        float64            // Σ of the copies that writes go to
+	work          float64            // services on nodes
+	near          [distances]float64 // by distance to the nearest copy
+}
+
+// accept is what becomes of so many requests a second.
+func (l *load) accept(rate, readShare float64, f *fate) (t requests) {
+	reads, writes := rate*readShare, rate*(1-readShare)
+	t.reads, t.writes = reads*(1-f.readRefused), writes*(1-f.writeRefused)
+	t.copies = writes * f.copies
+	t.work = t.reads*l.readWork + t.copies
+	l.rates.refused += reads*f.readRefused + writes*f.writeRefused
+	l.rates.stale += reads*f.readStale + writes*f.writeStale
+	return t
+}
+
+func (t *requests) add(x *requests, near *[distances]float64) {
+	t.reads += x.reads
+	t.writes += x.writes
+	t.copies += x.copies
+	t.work += x.work
+	for d := range near {
+		t.near[d] += (x.reads + x.writes) * near[d]
+	}
+}
+
+// serve adds requests that nodes of a class serve, each of which has so many
+// services a second to do. Nodes of one bucket of utilisation are taken together,
+// at their mean; busy ones, whose latencies change fast, one by one.
+func (l *load) serve(t *requests, class uint8, work, requests float64) {
+	if requests == 0 {
+		return
+	}
+	rho := work / l.capacity * slowFactors[class]
+	k := int32(class)*binsPerClass + int32(min(rho*64, 64))
+	b := &l.bins[k]
+	if *b == (bin{}) {
+		l.used = append(l.used, k)
+	}
+	if rho < busy {
+		b.requests += requests
+		b.rho += requests * rho
+		return
+	}
+	l.settle(b, t, class, rho, requests)
+}
+
+// busy is the utilisation from which on nodes are looked at one by one.
+const busy = 0.875
+
+// settle adds up what becomes of requests at a utilisation.
+func (l *load) settle(b *bin, t *requests, class uint8, rho, requests float64) {
+	r := &l.rates
+	at := l.tables[class][0].At(rho)
+	served := requests * at.Served
+	r.served += served
+	r.refused += requests * (1 - at.Served)
+	miss := t.near[0] * at.Miss
+	rtt := t.near[0] * l.rtt[0]
+	for d := 1; d < distances; d++ {
+		if share := t.near[d]; share > 0 {
+			miss += share * l.tables[class][d].Miss(rho)
+			rtt += share * l.rtt[d]
+		}
+	}
+	r.slow += served * miss
+	r.latency += served * (at.Mean + rtt)
+	b.weight += served
+	b.p50 += served * at.P50
+	b.p99 += served * at.P99
+}
+
+// quantile is the latency that 99 % of the served requests do not exceed. Those of
+// one bin have their mean median and p99, and a tail that falls exponentially from
+// one through the other; so it is exact where all nodes are alike.
+func (l *load) quantile(near *[distances]float64) float64 {
+	low, high, sum := math.Inf(1), 0.0, 0.0
+	for _, k := range l.used {
+		b := &l.bins[k]
+		b.p50 /= b.weight
+		b.p99 /= b.weight
+		b.theta = math.Log(50) / max(b.p99-b.p50, 1e-12)
+		sum += b.weight
+		for d, share := range near {
+			if share > 0 {
+				low, high = min(low, b.p99+l.rtt[d]), max(high, b.p99+l.rtt[d])
+			}
+		}
+	}
+	// The logarithm of a sum of exponential tails is convex, so that Newton's
+	// method comes to the quantile from below, monotonically.
+	t := low
+	for range 50 {
+		tail, slope := 0.0, 0.0
+		for _, k := range l.used {
+			b := &l.bins[k]
+			for d, share := range near {
+				if share > 0 {
+					x, y := b.tail(t - l.rtt[d])
+					tail += b.weight * share * x
+					slope += b.weight * share * y
+				}
+			}
+		}
+		step := tail / slope * math.Log(tail/(0.01*sum))
+		if t += step; !(step > 1e-5*t) {
+			break
+		}
+	}
+	t = min(max(t, low), high)
+	for _, k := range l.used {
+		l.bins[k] = bin{}
+	}
+	l.used = l.used[:0]
+	if sum == 0 {
+		return 0
+	}
+	return t
+}
+
+// tail is the share of the bin's requests that take longer than t, and how fast
+// it falls.
+func (b *bin) tail(t float64) (share, slope float64) {
+	if t <= b.p50 {
+		return 1 - 0.5*max(t, 0)/b.p50, 0.5 / b.p50
+	}
+	share = 0.5 * math.Exp(-b.theta*(t-b.p50))
+	return share, b.theta * share
+}
+
+func (l *load) fields(c *state.Codec) {
+	if !l.on {
+		return
+	}
+	l.process.Fields(c)
+	state.Fixed(c, l.class)
+	state.Fixed(c, l.serving[:])
+	for level := range l.quiet {
+		state.Fixed(c, l.quiet[level])
+	}
+	state.Fixed(c, l.cut)
+	state.Value(c, &l.cuts)
+	state.Fixed(c, l.stuck)
+	state.Value(c, &l.stuckCopies)
+	l.slots.fields(c)
+	state.Value(c, &l.slope)
+	state.Value(c, &l.stepAt)
+	state.Value(c, &l.measured.p99)
+	state.Value(c, &l.measured.refused)
+	if c.Restoring() {
+		l.dirty = true
+	}
+}
+
+// checkLoad recounts what is kept of load.
+func (w *World) checkLoad() error {
+	l := &w.load
+	if !l.on {
+		return nil
+	}
+	var serving [slowClasses]int32
+	var quiet [domainLevels][]int32
+	for level := range quiet {
+		quiet[level] = make([]int32, len(l.quiet[level]))
+	}
+	copies := int64(0)
+	for n := range int32(w.nodes) {
+		if c := slowClass(w.slow[n]); c != l.class[n] {
+			return fmt.Errorf("node %d is slow by %g, class %d, counted %d", n, w.slow[n], c, l.class[n])
+		}
+		isQuiet := w.health[n]&healthQuiet != 0
+		if isQuiet {
+			for level := range quiet {
+				quiet[level][w.around(n, level)]++
+			}
+		} else {
+			serving[l.class[n]]++
+		}
+		pending := w.q.pending(w.timers.failover + n)
+		if l.stuck[n] < none || l.stuck[n] != none && (!isQuiet || !l.primaries) || l.stuck[n] == none && pending {
+			return fmt.Errorf("node %d serves: %v, and has %d copies with their primaries, that will move: %v", n, !isQuiet, l.stuck[n], pending)
+		}
+		copies += int64(max(0, l.stuck[n]))
+		if l.stuck[n] != none && !pending {
+			lost := false
+			for level := range l.quiet {
+				lost = lost || l.quiet[level][w.around(n, level)] >= w.faultDomains.needs[level]
+			}
+			if !lost {
+				return fmt.Errorf("the primaries of node %d will not move", n)
+			}
+		}
+	}
+	for level := range quiet {
+		for k, c := range quiet[level] {
+			if c != l.quiet[level][k] {
+				return fmt.Errorf("domain %d of level %d has %d quiet nodes, counted %d", k, level, c, l.quiet[level][k])
+			}
+		}
+	}
+	if serving != l.serving || copies != l.stuckCopies {
+		return fmt.Errorf("serving nodes by class %v, %d copies with primaries on others; counted %v, %d", serving, copies, l.serving, l.stuckCopies)
+	}
+	cuts := int32(0)
+	for a := range w.zones {
+		for b := range w.zones {
+			cut := !w.reaches(a, b)
+			if cut {
+				cuts++
+			}
+			if l.cut[a*w.zones+b] != cut {
+				return fmt.Errorf("the way from zone %d to %d is cut: %v", a, b, cut)
+			}
+		}
+	}
+	if cuts != l.cuts {
+		return fmt.Errorf("%d ways between zones are cut, counted %d", cuts, l.cuts)
+	}
+	if err := w.checkSlots(); err != nil {
+		return err
+	}
+	if p := l.process; p.Now() > w.now || w.q.at[w.timers.load] != p.Next() && !w.ended {
+		return fmt.Errorf("the load is of %d and changes at %d, want %d", p.Now(), w.q.at[w.timers.load], p.Next())
+	}
+	if !w.ledger.requests.finite() || !finite(l.slope) || !finite(l.measured.p99) || !finite(l.measured.refused) || l.stepAt < 0 || l.stepAt > w.now {
+		return fmt.Errorf("requests %+v, measured %+v, slope %g at %d", w.ledger.requests, l.measured, l.slope, l.stepAt)
+	}
+	return nil
+}
+
+func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }

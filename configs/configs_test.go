@@ -249,17 +249,19 @@ func TestReadRefuses(t *testing.T) {
 // computed by this code.)
 func TestDigests(t *testing.T) {
 	want := map[string]string{
-		"AgingFleet-v0":     "410c2246bc5e0be745a6137af045789b09962ef8d6e97cdb8fc05c0536b89574",
-		"Cascade-v0":        "de32f0fa504aac41c9c5cc909a53e66e452d05f13390384b714b8c1f51430886",
-		"GrayFailure-v0":    "692091bb3d530aa46b8733c365e943c175b721bbe3882e21c2a79c8167f9abe1",
-		"Partition-v0":      "d56691eacb90d6a85fe8a27d45201a4c9d09e840e0e1cf854615c2a2d5ae4972",
-		"PredictorDrift-v0": "dc489c64e697a652f5c72861b902ce25d8d569497c143cd3d6db54d3eb1b5bf2",
-		"RackBursts-v0":     "dbc86323591db83f25bdd3232ed727166cd7fda4e752cdd54251cc94a6349c82",
-		"RegionLoss-v0":     "904947f0e9bee45e1655251c6f2fc71456245285dd2daafbc06a8e18d7cb8887",
-		"RollingUpgrade-v0": "b45d9b406e2cbd365fa58c791af9ca611178ee134036bfa156346075e71af705",
-		"SpotPreemption-v0": "8b8b377e2593e19dff1d07e4f11506ae40800078be595b80ae4b0867e75565f8",
-		"Steady-v0":         "159319c6f390e326046d9e271008d9b92ef83ebd2fbdc905195e9b83b489e763",
-		"ZoneOutage-v0":     "f5460523a06d84ab632b03f204a1c06a52bf90d0fd702fc2d7041d016dfe93b9",
+		"AgingFleet-v0":     "c53f3c8fee60dc25f59335b64c631e99d1fa6ccb7830022fdb6925bed11d046d",
+		"Cascade-v0":        "0f6acfd3cc2dcc5a8a6aeaa2d84b58377e0fb8f0f3ac507900cd00aa3d7e8eef",
+		"Diurnal-v0":        "6a90ed143f6af9acac59f06b7dbe0be8eccfc4bfd60be1cea672b92028067d87",
+		"FlashCrowd-v0":     "5eda084478f341f2b818f56f7617504c7603a72dc3e08806ef32d749a5123d2d",
+		"GrayFailure-v0":    "14636d16b2e1843ea08e661a44c85a1261e707ca23ae421e78e579ce2d25217c",
+		"Partition-v0":      "35dc082015d43cfd7c78ec6a7aca5b299d2fe903db1e4d73925c6493fdc51399",
+		"PredictorDrift-v0": "e4104ab75d00aa819a20c603da4257c5cb940447ae277b0f0f6c8599212d6243",
+		"RackBursts-v0":     "8f90049db28fec23803f14fa1b18fead62db82892d791fb3d8049b830f00d6e3",
+		"RegionLoss-v0":     "767c01e5a8c7b8adf3f605a0656d56ed90d79bec9c6c4a8aa704867a34a9e2bb",
+		"RollingUpgrade-v0": "d507226197de7e5e4c22c0b2820586957011715fe049a7e555eecbafb4af4703",
+		"SpotPreemption-v0": "487cf128b88e75ed8112f7c44d586352f8a61d72c1978bf320ce5453c28e70e5",
+		"Steady-v0":         "1cdd7a6ac08ba9c3fb4c7b44b9ffe2cd151027231653c2842f6c0291289a2ae9",
+		"ZoneOutage-v0":     "b85ed169a7de024e9d166fb998a942804dca1d375647bd725602616176bd0d12",
 	}
 	for _, s := range Scenarios() {
 		if s.Trace {

@@ -161,6 +161,7 @@ type World struct {
 	streams      int32 // per node
 	throttle     int8  // level
 	zoneSlots    int32 // repairs that it lets into a zone at a time
+	retries      uint8 // tries of waiting repairs in vain, since one succeeded
 	admitSoon    bool  // whether waiting repairs are to be tried
 	unsettled    bool  // whether a clock's timer is to be set again
 
@@ -410,6 +411,7 @@ func (w *World) begin(s seed.Seed) {
 	w.quietNodes, w.deadNodes = 0, 0
 	fill(w.flows, noFlow)
 	w.throttle = int8(len(throttles) - 1)
+	w.retries = 0
 	w.setSlots()
 	w.admitSoon, w.unsettled = false, false
 	w.unreachable, w.declared, w.racksUnreachable = 0, 0, 0

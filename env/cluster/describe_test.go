@@ -18,7 +18,10 @@ func TestDecisions(t *testing.T) {
 	narrow.Data.Quorum = 3
 	unreviewed := small()
 	unreviewed.Reviews.Every = 0
-	for name, c := range map[string]Config{"everything": everything(), "narrow": narrow, "unreviewed": unreviewed} {
+	loaded := small() // of which a few shards are too popular
+	loaded.Load = crowded().Load
+	loaded.Load.RequestsPerSecond, loaded.Data.MaxFactor = 20_000, 5
+	for name, c := range map[string]Config{"everything": everything(), "narrow": narrow, "unreviewed": unreviewed, "loaded": loaded} {
 		t.Run(name, func(t *testing.T) {
 			c.Limits.ZoneDeclaredShare, c.Horizon = 1, 5*days // nothing that a guard forbids throughout
 			w := newTest(t, c)

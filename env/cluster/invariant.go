@@ -116,6 +116,9 @@ func (w *World) checkRanges() error {
 			}
 		}
 	}
+	if w.retries > 30 {
+		return fmt.Errorf("%d tries in vain", w.retries)
+	}
 	if w.throttle < 0 || int(w.throttle) >= len(throttles) {
 		return fmt.Errorf("throttle level %d", w.throttle)
 	}

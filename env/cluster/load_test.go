@@ -471,9 +471,9 @@ func TestFlashCrowd(t *testing.T) {
 	}
 }
 
-// TestRequestsAreConserved: all requests are served or refused, in every episode and at
+// TestRequestsConserved: all requests are served or refused, in every episode and at
 // any time.
-func TestRequestsAreConserved(t *testing.T) {
+func TestRequestsConserved(t *testing.T) {
 	refused := 0.0
 	for k := range uint64(8) {
 		c := everything()

@@ -20,6 +20,9 @@ const queues = 4
 const (
 	misses     = 4
 	retryAfter = 5 * env.Minute
+	// Each try in vain doubles the time to the next, up to this, until one
+	// succeeds.
+	retryMost = env.Hour
 )
 
 // Where an ordered repair shall put its copy, if a node there can take it; it
@@ -114,7 +117,8 @@ func (w *World) admit() {
 	// Where any is in flight, its end brings us back.
 	if waiting && w.ledger.slow+w.ledger.fast == 0 {
 		if !w.q.pending(w.timers.retry) {
-			w.q.set(w.timers.retry, w.now+retryAfter)
+			w.q.set(w.timers.retry, w.now+min(retryAfter<<w.retries, retryMost))
+			w.retries = min(w.retries+1, 30)
 		}
 	} else {
 		w.q.cancel(w.timers.retry)
@@ -414,6 +418,7 @@ func (w *World) beginFlow(s, src, dst int32, fast bool) (id int32) {
 	for w.flows[id].shard != none {
 		id++
 	}
+	w.retries = 0
 	w.countCopies(dst, +1)
 	w.inUsed[dst]++
 	w.outUsed[src]++
@@ -659,4 +664,5 @@ func (w *World) flowFields(c *state.Codec) {
 		state.Fixed(c, z.last[:])
 	}
 	state.Value(c, &w.throttle)
+	state.Value(c, &w.retries)
 }

@@ -446,3 +446,33 @@ func TestProlonged(t *testing.T) {
 		}
 	}
 }
+
+// TestBackOff: tries in vain come after 5, 10, 20, 40 and then 60 minutes. The
+// only source is down around each of them.
+func TestBackOff(t *testing.T) {
+	c := still()
+	c.Topology.RacksPerZone = 3
+	c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 1, 2, 1
+	c.Horizon = 2 * days
+	holders := scripted(t, c, nil).w.holders(0)
+	first := scripted(t, c, map[int][]trace.Outage{int(holders[0]): {down(env.Hour, env.Day)}})
+	asked := first.w.now + 30*env.Second
+	// 10 s are too short for anyone to notice.
+	var outages []trace.Outage
+	for _, after := range []env.Time{0, 5, 15, 35, 75, 135, 195} {
+		at := asked + after*env.Minute
+		outages = append(outages, down(at-5*env.Second, at+5*env.Second))
+	}
+	p := scripted(t, c, map[int][]trace.Outage{int(holders[0]): {down(env.Hour, env.Day)}, int(holders[1]): outages})
+	w := p.w
+	var started env.Time
+	p.after = func(int32) {
+		if w.info[0].active > 0 && started == 0 {
+			started = w.now
+		}
+	}
+	p.finish(answer(Hold, RepairSlowSameZone))
+	if want := asked + 255*env.Minute; started != want {
+		t.Errorf("started %g min after the order, want %g", (started-asked).Hours()*60, (want-asked).Hours()*60)
+	}
+}

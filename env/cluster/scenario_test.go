@@ -39,9 +39,9 @@ func TestScenariosConform(t *testing.T) {
 	for _, s := range configs.Scenarios() {
 		t.Run(s.ID, func(t *testing.T) {
 			c := *s.Cluster
-			c.Horizon = 48 * time.Hour
+			c.Horizon, c.Load.Step = 24*time.Hour, time.Hour
 			c.Topology.NodesPerRack, c.Data.ShardsPerNode = 3, 4
-			envtest.Report(t, envtest.Check(func() env.Env { return newWorld(t, s.ID, c) }, envtest.Options{Steps: 64}))
+			envtest.Report(t, envtest.Check(func() env.Env { return newWorld(t, s.ID, c) }, envtest.Options{Steps: 32}))
 		})
 	}
 }
@@ -66,6 +66,8 @@ func TestScenariosHappen(t *testing.T) {
 		{"ZoneOutage-v0", []string{"zone"}, []string{"domain unreachable", "cluster review"}},
 		{"RegionLoss-v0", []string{"region", "provider"}, []string{"domain unreachable", "cluster review"}},
 		{"PredictorDrift-v0", nil, []string{"node suspect"}},
+		{"Diurnal-v0", nil, []string{"shard load"}},
+		{"FlashCrowd-v0", nil, []string{"shard load"}},
 		{"Cascade-v0", []string{"pdu", "burst"}, []string{"domain unreachable", "cluster review"}},
 	} {
 		t.Run(x.id, func(t *testing.T) {

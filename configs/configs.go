@@ -3,6 +3,7 @@ package configs
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -38,6 +39,9 @@ type Env struct {
 	Cluster *cluster.Config `yaml:"cluster"` // worlds with a scenario only
 	MDP     *mdp.Config     `yaml:"mdp"`     // exact MDPs only
 	Trace   *Trace          `yaml:"trace"`   // worlds that replay a trace only
+	// Traces are files of recorded failures that take the place of drawn ones,
+	// by what fails, one of cluster.Replayable. Worlds with a scenario only.
+	Traces map[string]string `yaml:"traces"`
 }
 
 // Trace chooses what a world replays.
@@ -121,7 +125,7 @@ func Default(id, algo string) Run {
 	for _, s := range Scenarios() {
 		if s.ID == id {
 			b := baseline.DefaultConfig()
-			r.Env.Cluster, r.Baselines = s.Cluster, &b
+			r.Env.Cluster, r.Baselines, r.Env.Traces = s.Cluster, &b, map[string]string{}
 			if s.Trace {
 				r.Env.Trace = &Trace{}
 			}
@@ -162,6 +166,9 @@ func Read(s *Source, ids []string) (*Run, error) {
 	absent(r.Env.Cluster != nil, want.Env.Cluster != nil, "env.cluster", noUse)
 	absent(r.Env.MDP != nil, want.Env.MDP != nil, "env.mdp", noUse)
 	absent(r.Env.Trace != nil, want.Env.Trace != nil, "env.trace", noUse)
+	if want.Env.Traces == nil {
+		absent(len(r.Env.Traces) > 0, false, "env.traces", noUse)
+	}
 	absent(r.Baselines != nil, want.Baselines != nil, "baselines", noUse)
 	if known {
 		absent(r.PPO != nil, want.PPO != nil, "ppo", "algo is "+algo)
@@ -183,6 +190,7 @@ func (r *Run) validate() field.Errors {
 	if r.Env.Cluster != nil {
 		e.Under("env.cluster", r.Env.Cluster.Validate())
 		e.Under("baselines", r.Baselines.Validate())
+		r.Env.validateTraces(&e)
 	}
 	if x, ok := mdp.Find(r.Env.ID); ok {
 		e.Under("env.mdp", x.Validate(r.Env.MDP))
@@ -208,6 +216,21 @@ func (r *Run) validate() field.Errors {
 	e.Under("train", r.Train.Validate())
 	e.Under("eval", r.Eval.Validate())
 	return e
+}
+
+func (c *Env) validateTraces(e *field.Errors) {
+	for _, what := range slices.Sorted(maps.Keys(c.Traces)) {
+		path := "env.traces." + what
+		switch {
+		case !slices.Contains(cluster.Replayable(), what):
+			*e = append(*e, field.Error{Path: path, Key: true,
+				Message: "is no kind of failure that is replayed, want one of " + strings.Join(cluster.Replayable(), ", ")})
+		case what == "node" && c.Trace != nil:
+			*e = append(*e, field.Error{Path: path, Key: true, Message: "is given, want none: env.trace has the failures of nodes"})
+		case c.Traces[what] == "":
+			*e = append(*e, field.Error{Path: path, Message: "is empty, want the path of a failure trace"})
+		}
+	}
 }
 
 // validateShaping leaves the names of an exact MDP's rules to whoever builds its

@@ -192,6 +192,10 @@ func TestReadRefuses(t *testing.T) {
 		{"env: {id: steady-v0}", []string{`r.yaml:1:11: env.id is an unknown environment "steady-v0", did you mean "Steady-v0"?`}},
 		{"env: {id: CartPole-v1, cluster: {}}", []string{"r.yaml:1:33: env.cluster is given, want none: "}},
 		{"env: {id: Steady-v0, trace: {file: x}}", []string{"r.yaml:1:29: env.trace is given, want none: "}},
+		{"env: {id: CartPole-v1, traces: {zone: x}}", []string{"r.yaml:1:32: env.traces is given, want none: "}},
+		{"env: {id: Steady-v0, traces: {disk: x, zone: ''}}", []string{"r.yaml:1:31: env.traces.disk is no kind of failure that is replayed, want one of node, ", "r.yaml:1:46: env.traces.zone is empty, want the path "}},
+		{"env: {id: Trace-v0, traces: {node: x}}", []string{"r.yaml:1:30: env.traces.node is given, want none: env.trace has "}},
+		{"env: {id: Steady-v0, traces: [x]}", []string{"r.yaml:1:30: env.traces is a list, want a mapping"}},
 		{"env: {id: Steady-v0}\nalgo: sarsa", []string{`r.yaml:2:7: algo is "sarsa", want ppo or dqn`}},
 		{"env: {id: Steady-v0}\nalgo: dqm\ndqn: {gamma: 0.9}", []string{`r.yaml:2:7: algo is "dqm", want ppo or dqn`}},
 		{"env: {id: Steady-v0}\nalgo: null", []string{"r.yaml:2:7: algo is empty, want a string"}},
@@ -245,8 +249,19 @@ func TestReadRefuses(t *testing.T) {
 // computed by this code.)
 func TestDigests(t *testing.T) {
 	want := map[string]string{
-		"RackBursts-v0": "d9bc15bcd8d6afc5eedc6b0085cba53cd93c28d14775bd2cbf897c3855c24afc",
-		"Steady-v0":     "158f7ca373c5c3fc645a8a276c65fad878f3afd5e795504a299ace3e0cc3503d",
+		"AgingFleet-v0":     "b80aebfc9f82aaa18c21bbf12927072ea557aed00e5c5083461dd3c474a18822",
+		"Cascade-v0":        "f5214643add5001441097d7d3cb9e8292f84c4a12626845b8d855361ca946433",
+		"Diurnal-v0":        "0c4a4a4feef4be5c106ffafee5826dab0e3cb7a9bd2bfdc31343c3241ccda0b9",
+		"FlashCrowd-v0":     "4b58e59afa8ea0636324082f2cebf9ee14d72994ef5b69f6205ab40cfb99902e",
+		"GrayFailure-v0":    "f9aa29fcaf04f11af7cf998722e0f71aea9b808c9230fa446ccdd82aee4cd3b9",
+		"Partition-v0":      "5b26de7efb0092a0cdf921bceaa10cf5ee62d31a49f5f396937610b23b02358a",
+		"PredictorDrift-v0": "5accc2cb071e54d2678740290f28f4fe6a1758e1d2f42096eaabe3b56ca06ca1",
+		"RackBursts-v0":     "f185853e2674b4816a08c84d6c6c56e63b920058e056489c2e11172994cdb3ad",
+		"RegionLoss-v0":     "61b04ad44ed50be924f7fcac9a3e259f65deeadfacef30bf318e8e352f6c090f",
+		"RollingUpgrade-v0": "21214a1ecd676a6e65e549e5064c4e40545ff511032135435f9fd0021b047125",
+		"SpotPreemption-v0": "130b242dac35947cd2c5e1c67ed754bb67a1b1eb4e3a7cb857b7cc40d462014a",
+		"Steady-v0":         "89c6e153ccaa889603baedc040165e1a8f8e9d2a736d71d623744ac62296b246",
+		"ZoneOutage-v0":     "7194227e91d035fdcae3ae0944ac1b524f1ae1ddc63835751980fc1ccf2e386b",
 	}
 	for _, s := range Scenarios() {
 		if s.Trace {

@@ -107,7 +107,7 @@ func add(n *yaml.Node, key string, v reflect.Value, path string) error {
 	if err != nil {
 		return err
 	}
-	if v.Kind() == reflect.Interface && v.IsNil() {
+	if (v.Kind() == reflect.Interface || v.Kind() == reflect.Map) && v.IsNil() {
 		return nil
 	}
 	if v.Kind() == reflect.Pointer && v.IsNil() {

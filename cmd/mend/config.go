@@ -72,10 +72,10 @@ file:line:col, and the exit code is 2.
 			if x, ok := mdp.Find(c.Env.ID); ok && x.File && c.Env.MDP.File == "" {
 				return o.describe(c, nil)
 			}
-			// What only building the world can tell, with its trace if it
-			// names one.
+			// What only building the world can tell, with its traces if it
+			// names them.
 			spec, err := specOf(&c.Env)
-			if err == nil && c.Env.Trace != nil && c.Env.Trace.File != "" {
+			if err == nil && c.Env.Cluster != nil && (c.Env.Trace == nil || c.Env.Trace.File != "") {
 				_, err = newFactory(&c.Env)
 			}
 			if err != nil {

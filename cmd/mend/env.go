@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mend/env"
+	"mend/env/cluster"
 	"mend/env/envtest"
 	"mend/env/trace"
 )
@@ -42,7 +43,7 @@ func newEnvList(s streams) *cobra.Command {
 			var b bytes.Buffer
 			for _, e := range worlds().Entries() {
 				list.Envs = append(list.Envs, row{e.ID, e.Summary})
-				fmt.Fprintf(&b, "%-16s %s\n", e.ID, e.Summary)
+				fmt.Fprintf(&b, "%-17s %s\n", e.ID, e.Summary)
 			}
 			if asJSON {
 				return s.writeJSON(list)
@@ -93,6 +94,28 @@ type worldDescription struct {
 	Actions   []string      `json:"actions"`
 	Guards    []env.Guard   `json:"guards"`
 	Metrics   []metricInfo  `json:"metrics"`
+	// Of worlds of a store.
+	Decisions []decisionInfo `json:"decisions,omitempty"`
+	Failures  []failureInfo  `json:"failures,omitempty"`
+}
+
+type decisionInfo struct {
+	Kind    string   `json:"kind"`
+	Feature string   `json:"feature"` // that is 1 where it is asked for
+	Asked   string   `json:"asked"`   // when
+	Actions []string `json:"actions"`
+}
+
+// failureInfo is a failure process that is on.
+type failureInfo struct {
+	Name     string  `json:"name"` // its key in env.cluster.failures
+	Strikes  string  `json:"strikes"`
+	Subjects float64 `json:"subjects"`
+	// The mean time between two strikes on one subject, and how often it
+	// strikes the cluster; absent where a trace is replayed.
+	EveryHours float64 `json:"every_hours,omitempty"`
+	PerDay     float64 `json:"per_day,omitempty"`
+	Trace      string  `json:"trace,omitempty"`
 }
 
 type featureInfo struct {
@@ -170,11 +193,33 @@ func runEnvDescribe(o *worldOptions, id string) error {
 		}
 		fmt.Fprintf(&b, "  %-32s %s%s\n", m.Name, m.Unit, note)
 	}
+	if c, ok := w.(*cluster.World); ok {
+		d.describeStore(c, &b)
+	}
 	if o.json {
 		return o.writeJSON(d)
 	}
 	_, err = o.out.Write(b.Bytes())
 	return err
+}
+
+// describeStore adds what a world of a store has beside its Spec.
+func (d *worldDescription) describeStore(w *cluster.World, b *bytes.Buffer) {
+	fmt.Fprintf(b, "\ndecisions, and what may be answered\n")
+	for _, x := range w.Decisions() {
+		d.Decisions = append(d.Decisions, decisionInfo{x.Kind, x.Feature, x.Asked, x.Actions})
+		fmt.Fprintf(b, "  %s: %s\n    %s\n", x.Kind, x.Asked, strings.Join(x.Actions, ", "))
+	}
+	fmt.Fprintf(b, "\nfailures that are on, keys of env.cluster.failures\n")
+	for _, x := range w.Processes() {
+		d.Failures = append(d.Failures, failureInfo{x.Name, x.Strikes, x.Subjects, x.Every.Hours(), x.PerDay(), x.Trace})
+		fmt.Fprintf(b, "  %-12s ", x.Name)
+		if x.Trace != "" {
+			fmt.Fprintf(b, "of each %s (%.4g) as in %s\n", x.Strikes, x.Subjects, x.Trace)
+			continue
+		}
+		fmt.Fprintf(b, "of each %s (%.4g) every %.4g h; %.3g a day in all\n", x.Strikes, x.Subjects, x.Every.Hours(), x.PerDay())
+	}
 }
 
 func newEnvCheck(s streams) *cobra.Command {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"mend/agents"
 	"mend/agents/mlp"
@@ -146,11 +145,16 @@ func (t *training) writeReport(r *eval.Result, steps uint64) error {
 	if t.potential != nil {
 		d.Facts = append(d.Facts, report.Fact{Key: "shaping", Value: fitted(t.potential.Quality())})
 	}
-	if x := t.config.Env.Trace; x != nil {
+	for _, x := range t.factory.recipe.replays {
 		d.Facts = append(d.Facts,
-			report.Fact{Key: "trace", Value: t.factory.report.String()},
-			report.Fact{Key: "trained on systems", Value: strings.Join(x.TrainSystems, ", ")},
-			report.Fact{Key: "evaluated on systems", Value: strings.Join(x.EvalSystems, ", ")})
+			report.Fact{Key: x.what + " trace", Value: x.report.String()},
+			report.Fact{Key: "trained on systems", Value: names(x.train)},
+			report.Fact{Key: "evaluated on systems", Value: names(x.eval)})
+		if x.shared {
+			d.Notes = append(d.Notes, x.sharedNote())
+		}
+	}
+	if len(t.factory.recipe.replays) > 0 {
 		d.Notes = append(d.Notes, overlapNote)
 	}
 	d.Facts = append(d.Facts, report.Fact{Key: "configuration", Value: string(m.Config)})
@@ -172,17 +176,29 @@ func (t *training) summarize(r *eval.Result) error {
 	return err
 }
 
-// announce says what became of the trace, and which of its systems are used.
+// announce says what became of the traces, and which of their systems are used.
 func (f *factory) announce(w io.Writer, training bool) {
-	if f.report == nil {
-		return
+	for _, x := range f.recipe.replays {
+		fmt.Fprintln(w, x.report)
+		if x.what != "node" {
+			fmt.Fprintf(w, "%s: ", x.what)
+		}
+		if training {
+			fmt.Fprintf(w, "training on systems %s; ", names(x.train))
+		}
+		fmt.Fprintf(w, "evaluating on systems %s\n", names(x.eval))
+		if x.shared {
+			fmt.Fprintf(w, "WARNING: %s\n", x.sharedNote())
+		}
 	}
-	fmt.Fprintln(w, f.report)
-	x := f.recipe.env.Trace
-	if training {
-		fmt.Fprintf(w, "training on systems %s; ", strings.Join(x.TrainSystems, ", "))
+	if len(f.recipe.replays) > 0 {
+		fmt.Fprintln(w, overlapNote)
 	}
-	fmt.Fprintf(w, "evaluating on systems %s\n%s\n", strings.Join(x.EvalSystems, ", "), overlapNote)
+}
+
+// sharedNote qualifies evaluations on what was trained on.
+func (r *replay) sharedNote() string {
+	return fmt.Sprintf("The trace of failures of a %s has one system that can be replayed, too short to be cut in two: this is no evaluation on held-out failures.", r.what)
 }
 
 // overlapNote qualifies the intervals of evaluations that replay a trace.

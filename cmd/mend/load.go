@@ -34,7 +34,7 @@ func (o *overrides) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&o.file, "config", "c", "", "configuration `FILE`")
 	f.StringArrayVar(&o.set, "set", nil, "override one key of the configuration, `KEY=VALUE`, as often as wanted")
-	o.flag(cmd, "trace", "env.trace.file", "failure trace to replay, a `FILE`").text = true
+	o.flag(cmd, "trace", "env.trace.file", "trace of failures of nodes to replay in Trace-v0, a `FILE`").text = true
 	o.flag(cmd, "mdp", "env.mdp.file", "finite MDP of your own, a `FILE`").text = true
 }
 

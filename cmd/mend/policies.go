@@ -15,7 +15,6 @@ import (
 	"mend/checkpoints/policy"
 	"mend/configs"
 	"mend/env"
-	"mend/env/cluster"
 	"mend/env/seed"
 	"mend/eval"
 	"mend/train"
@@ -117,7 +116,7 @@ func runName(dir string) string {
 	return filepath.Base(dir)
 }
 
-// specOf is the spec of a world, without the trace that it may replay.
+// specOf is the spec of a world, without the traces that it may replay.
 func specOf(c *configs.Env) (*env.Spec, error) {
 	w, err := bareWorld(c)
 	if err != nil {
@@ -126,10 +125,10 @@ func specOf(c *configs.Env) (*env.Spec, error) {
 	return w.Spec(), nil
 }
 
-// bareWorld builds a world without the trace that it may replay.
+// bareWorld builds a world without the traces that it may replay.
 func bareWorld(c *configs.Env) (env.Env, error) {
-	if c.Trace != nil {
-		return world(cluster.New(c.ID, *c.Cluster))
+	if c.Cluster != nil {
+		return newCluster(recipe{env: *c})
 	}
 	f, err := newFactory(c)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,23 +25,26 @@ const (
 
 // recipe is what a registered world is built from.
 type recipe struct {
-	env   configs.Env
-	split split
-	trace *trace.Trace // already read; nil where the world replays none
-	exact *mdp.World   // already built, to be made siblings of; nil where the world is no exact MDP
+	env     configs.Env
+	split   split
+	replays []replay   // already read
+	exact   *mdp.World // already built, to be made siblings of; nil where the world is no exact MDP
+}
+
+// replay is a trace that takes the place of a failure process.
+type replay struct {
+	what   string // as cluster.NewReplay names it
+	report *trace.Report
+	// The systems to train and to evaluate on.
+	train, eval *trace.Trace
+	shared      bool // they are the same, for there is nothing to hold out
 }
 
 // worlds lists every world.
 func worlds() *env.Registry[recipe] {
 	var r env.Registry[recipe]
 	for _, s := range configs.Scenarios() {
-		if s.Trace {
-			r.Add(env.Entry[recipe]{ID: s.ID, Summary: s.Summary, New: newReplay})
-			continue
-		}
-		r.Add(env.Entry[recipe]{ID: s.ID, Summary: s.Summary, New: func(r recipe) (env.Env, error) {
-			return world(cluster.New(r.env.ID, *r.env.Cluster))
-		}})
+		r.Add(env.Entry[recipe]{ID: s.ID, Summary: s.Summary, New: newCluster})
 	}
 	for _, e := range mdp.Catalogue {
 		r.Add(env.Entry[recipe]{ID: e.ID, Summary: e.Summary, New: func(r recipe) (env.Env, error) { return r.exact.Sibling(), nil }})
@@ -54,25 +58,19 @@ func worlds() *env.Registry[recipe] {
 	return &r
 }
 
-// world is w, or an untyped nil with the error.
-func world(w *cluster.World, err error) (env.Env, error) {
+func newCluster(r recipe) (env.Env, error) {
+	traces := map[string]*trace.Trace{}
+	for _, x := range r.replays {
+		traces[x.what] = x.train
+		if r.split == evaluationSplit {
+			traces[x.what] = x.eval
+		}
+	}
+	w, _, err := cluster.NewReplay(r.env.ID, *r.env.Cluster, traces) // skips none: the systems were chosen to suit
 	if err != nil {
-		return nil, err
+		return nil, err // not a *World that is nil
 	}
 	return w, nil
-}
-
-func newReplay(r recipe) (env.Env, error) {
-	names := r.env.Trace.TrainSystems
-	if r.split == evaluationSplit {
-		names = r.env.Trace.EvalSystems
-	}
-	t, err := r.trace.Select(names)
-	if err != nil {
-		return nil, err
-	}
-	w, _, err := cluster.NewTrace(r.env.ID, *r.env.Cluster, t) // skips none: dealSystems has seen to that
-	return world(w, err)
 }
 
 func ids() []string {
@@ -83,18 +81,17 @@ func ids() []string {
 	return list
 }
 
-// factory builds worlds of one configuration, as many as are wanted. Its trace
-// is read, and its model is built or read, once.
+// factory builds worlds of one configuration, as many as are wanted. Its traces
+// are read, and its model is built or read, once.
 type factory struct {
 	entry  env.Entry[recipe]
 	recipe recipe
-	report *trace.Report // of the trace; nil where there is none
-	shaped *mdp.World    // what training worlds are siblings of, where an exact MDP is shaped
+	shaped *mdp.World // what training worlds are siblings of, where an exact MDP is shaped
 }
 
-// newFactory builds the model of an exact MDP. It reads the trace, if the world
-// of c replays one, and settles which of its systems are for training and which
-// for evaluation, in c.
+// newFactory builds the model of an exact MDP. It reads the traces that the world
+// of c replays, and settles which of their systems are for training and which
+// for evaluation; those of c.Trace it writes into c.
 func newFactory(c *configs.Env) (*factory, error) {
 	entry, err := worlds().Find(c.ID)
 	if err != nil {
@@ -109,22 +106,105 @@ func newFactory(c *configs.Env) (*factory, error) {
 		f.recipe.exact, err = mdp.New(m, *c.MDP)
 		return f, usage(err) // c asks for what the model cannot do
 	}
-	if c.Trace == nil {
-		return f, nil
+	if c.Trace != nil {
+		r, err := replayNodes(c)
+		if err != nil {
+			return nil, err
+		}
+		f.recipe.replays = append(f.recipe.replays, r)
 	}
+	for _, what := range slices.Sorted(maps.Keys(c.Traces)) {
+		r, err := replayOf(what, c.Traces[what], *c.Cluster)
+		if err != nil {
+			return nil, err
+		}
+		f.recipe.replays = append(f.recipe.replays, r)
+	}
+	return f, nil
+}
+
+// replayNodes reads the trace of a world that replays the outages of its nodes.
+func replayNodes(c *configs.Env) (replay, error) {
 	if c.Trace.File == "" {
-		return nil, usagef("%s replays a trace: want --trace FILE, or env.trace.file in the configuration", c.ID)
+		return replay{}, usagef("%s replays a trace: want --trace FILE, or env.trace.file in the configuration", c.ID)
 	}
 	t, report, err := openTrace(c.Trace.File)
 	if err != nil {
-		return nil, err
+		return replay{}, err
 	}
-	f.recipe.trace, f.report = t, report
 	if err := dealSystems(c, t); err != nil {
-		return nil, err
+		return replay{}, err
 	}
-	f.recipe.env = *c
-	return f, nil
+	r := replay{what: "node", report: report}
+	if r.train, err = t.Select(c.Trace.TrainSystems); err != nil {
+		return replay{}, err
+	}
+	r.eval, err = t.Select(c.Trace.EvalSystems)
+	return r, err
+}
+
+// replayOf reads a trace of failures of what. Its usable systems are dealt out in
+// turn to training and evaluation; a single one is cut in two in time, where the
+// halves are long enough, or else serves both.
+func replayOf(what, path string, cfg cluster.Config) (replay, error) {
+	t, report, err := openTrace(path)
+	if err != nil {
+		return replay{}, err
+	}
+	systems, _, err := cluster.Usable(cfg, what, t)
+	if err != nil {
+		return replay{}, usagef("env.traces.%s: %w; env.cluster.topology and horizon say what is wanted", what, err)
+	}
+	r := replay{what: what, report: report}
+	if len(systems) == 1 {
+		return r.halve(t, systems[0], cfg)
+	}
+	even, odd := deal(systems)
+	if r.train, err = t.Select(even); err != nil {
+		return replay{}, err
+	}
+	r.eval, err = t.Select(odd)
+	return r, err
+}
+
+// halve makes the halves of the one system that can be replayed those to train
+// and to evaluate on.
+func (r replay) halve(t *trace.Trace, system string, cfg cluster.Config) (replay, error) {
+	whole, err := t.Select([]string{system})
+	if err != nil {
+		return replay{}, err
+	}
+	first, second := *whole, *whole
+	a, b := whole.Systems[0].Halves()
+	first.Systems, second.Systems = []trace.System{a}, []trace.System{b}
+	r.train, r.eval = &first, &second
+	for _, half := range []*trace.Trace{r.train, r.eval} {
+		if _, _, err := cluster.Usable(cfg, r.what, half); err != nil {
+			r.train, r.eval, r.shared = whole, whole, true
+		}
+	}
+	return r, nil
+}
+
+// deal deals names out in turn.
+func deal(names []string) (even, odd []string) {
+	for i, name := range names {
+		if i%2 == 0 {
+			even = append(even, name)
+		} else {
+			odd = append(odd, name)
+		}
+	}
+	return even, odd
+}
+
+// names are those of the systems of t, as reports show them.
+func names(t *trace.Trace) string {
+	var list []string
+	for i := range t.Systems {
+		list = append(list, t.Systems[i].Name)
+	}
+	return strings.Join(list, ", ")
 }
 
 // buildModel makes the model of an exact MDP, or reads it from the file that c
@@ -155,22 +235,15 @@ func openTrace(path string) (*trace.Trace, *trace.Report, error) {
 // none: the usable ones in turn. Names in both lists are refused.
 func dealSystems(c *configs.Env, t *trace.Trace) error {
 	if len(c.Trace.TrainSystems) == 0 && len(c.Trace.EvalSystems) == 0 {
-		w, _, err := cluster.NewTrace(c.ID, *c.Cluster, t)
+		systems, _, err := cluster.Usable(*c.Cluster, "node", t)
 		if err != nil {
 			return usagef("%w; env.cluster.topology and horizon say what is wanted", err)
 		}
-		systems := w.Systems()
 		if len(systems) < 2 {
 			return usagef("%s has one system that can be replayed, %s: want two, one of them to evaluate on, or env.trace.train_systems and eval_systems in the configuration",
 				t.Name, strings.Join(systems, ", "))
 		}
-		for i, s := range systems {
-			if i%2 == 0 {
-				c.Trace.TrainSystems = append(c.Trace.TrainSystems, s)
-			} else {
-				c.Trace.EvalSystems = append(c.Trace.EvalSystems, s)
-			}
-		}
+		c.Trace.TrainSystems, c.Trace.EvalSystems = deal(systems)
 		return nil
 	}
 	for _, x := range []struct {
@@ -184,7 +257,7 @@ func dealSystems(c *configs.Env, t *trace.Trace) error {
 		if err != nil {
 			return usagef("env.trace.%s: %w; where train_systems and eval_systems are both [], systems are dealt out", x.key, err)
 		}
-		_, skipped, err := cluster.NewTrace(c.ID, *c.Cluster, sel)
+		_, skipped, err := cluster.Usable(*c.Cluster, "node", sel)
 		if err == nil && len(skipped) > 0 {
 			err = errors.New("cluster: " + strings.Join(skipped, "; "))
 		}

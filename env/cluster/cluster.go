@@ -63,6 +63,7 @@ type World struct {
 
 	replays [processes]*replay // processes that are replayed; nil where drawn
 	laws    [processes]gapLaw
+	answers [NoQuestion][]Action // by kind of decision
 	// hazardMax is the largest hazard of permanent losses, in units of 1/MTTF.
 	hazardMax float64
 
@@ -236,6 +237,7 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 	if w.guards, err = guard.Compile(&w.spec); err != nil {
 		return nil, err
 	}
+	w.answers = w.answerable()
 	w.allocate()
 	// The layout belongs to the world, as its topology does: episodes differ in
 	// what happens to it.
@@ -273,7 +275,7 @@ func digest(cfg Config, replays [processes]*replay) string {
 		Model  string
 		Config Config
 		Traces []string
-	}{"mend/env/cluster 1", cfg, traces})
+	}{"mend/env/cluster 2", cfg, traces})
 	if err != nil {
 		panic(err) // Validate has refused what JSON cannot hold
 	}

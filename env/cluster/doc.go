@@ -137,4 +137,8 @@
 // the slowest of a quorum; what slow nodes mean for repairs; primaries that move
 // because of a partition. The controller itself never fails, not even with
 // its zone.
+//
+// What a policy sees and may answer is listed in FEATURES.md.
 package cluster
+
+//go:generate go test -count 1 -run ^TestFeaturesPage$ . -rewrite

@@ -87,41 +87,30 @@ func (w *World) observe(obs []float32, mask []bool) {
 	w.observeCluster(o)
 	clear(w.legal)
 	w.legal[Hold] = true
+	if w.kind < NoQuestion {
+		o.put(questions[w.kind].feature, 1)
+		for _, a := range w.answers[w.kind] {
+			w.legal[a] = true
+		}
+	}
 	switch w.kind {
 	case NodeUnreachable:
-		o.put(fNodeUnreachable, 1)
 		w.observeLost(w.subject, o)
-		w.allow(Wait1m, Wait5m, Wait15m, Wait1h, DeclareDead)
 		w.legal[Restart] = w.nodeFlags[w.subject]&nodeRestarted == 0
 	case DomainUnreachable:
-		o.put(fDomainUnreachable, 1)
 		w.observeDomain(w.subject, o)
-		w.allow(Wait1m, Wait5m, Wait15m, Wait1h, DeclareDead)
 		w.legal[FailOver] = !w.faultDomains.failedOver[w.subject]
 	case NodeSuspect:
-		o.put(fNodeSuspect, 1)
 		w.observeSuspect(w.subject, o)
 		f := w.nodeFlags[w.subject]
-		w.allow(Wait1m, Wait5m, Wait15m, Wait1h, Replace)
 		w.legal[Restart] = f&nodeRebooted == 0
 		w.legal[Cordon] = f&nodeCordoned == 0
 		w.legal[Drain] = f&nodeDraining == 0
 	case ShardsAtRisk:
-		o.put(fShardsAtRisk, 1)
 		w.observeClass(w.subject, o)
-		w.allow(Wait1m, Wait5m, Wait15m, Wait1h, RepairSlowSameZone, RepairFastSameZone)
-		if w.zonesPerRegion > 1 {
-			w.allow(RepairSlowOtherZone, RepairFastOtherZone)
-		}
-		if w.regions > 1 {
-			w.allow(RepairSlowOtherRegion, RepairFastOtherRegion)
-		}
 	case ShardLoad:
-		o.put(fShardLoad, 1)
-		w.allow(Wait1m, Wait5m, Wait15m, Wait1h)
 		w.observeLoad(w.subject, o)
 	case ClusterReview:
-		o.put(fClusterReview, 1)
 		o.put(fRegimeAge, log1p(minutes(w.now-w.review.since)))
 		w.legal[ThrottleDown] = w.throttle > 0
 		w.legal[ThrottleUp] = int(w.throttle) < len(throttles)-1
@@ -130,12 +119,6 @@ func (w *World) observe(obs []float32, mask []bool) {
 	}
 	w.guards.Apply(obs, w.legal)
 	copy(mask, w.legal)
-}
-
-func (w *World) allow(list ...Action) {
-	for _, a := range list {
-		w.legal[a] = true
-	}
 }
 
 // observation is one observation, [featureCount].

@@ -149,7 +149,7 @@ func newTest(t testing.TB, c Config) *World {
 
 func newTestTrace(t testing.TB, c Config, tr *trace.Trace) *World {
 	t.Helper()
-	w, _, err := NewTrace("TestTrace-v0", c, tr)
+	w, _, err := NewReplay("TestTrace-v0", c, map[string]*trace.Trace{"node": tr})
 	if err != nil {
 		t.Fatal(err)
 	}

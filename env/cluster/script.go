@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,7 +27,8 @@ var replayable = map[string]process{
 // more slots than subjects, each further round of them is replayed from an
 // instant of its own.
 type replay struct {
-	digest  string // of the file
+	name    string // of the file
+	digest  string // and of what is in it
 	systems []*trace.System
 
 	// Of the episode, by the world's scriptSeed.
@@ -37,69 +39,67 @@ type replay struct {
 }
 
 // identity is what of the replay defines the world.
-func (r *replay) identity() string {
+func (r *replay) identity() string { return r.digest + ":" + strings.Join(r.names(), ",") }
+
+func (r *replay) names() []string {
 	names := make([]string, len(r.systems))
 	for i, s := range r.systems {
 		names[i] = s.Name
 	}
-	return r.digest + ":" + strings.Join(names, ",")
+	return names
 }
 
-// NewTrace returns a world whose node outages are those of tr: NewReplay of
-// {"node": tr}. It names the systems of tr that it cannot use in skipped, with
-// the reason.
-func NewTrace(id string, cfg Config, tr *trace.Trace) (w *World, skipped []string, err error) {
-	return NewReplay(id, cfg, map[string]*trace.Trace{"node": tr})
-}
+// Replayable lists what [NewReplay] can replay failures of, sorted.
+func Replayable() []string { return slices.Sorted(maps.Keys(replayable)) }
 
 // NewReplay returns a world in which recorded failures take the place of drawn
 // ones, by what fails: node, permanent, slow, spot, partition (of pairs of
-// zones), rack, pdu, zone, region or provider. Of each trace it uses the
-// systems that were observed for longer than an episode and, for nodes, have at
-// least as many as cfg; the others it names in skipped, with the reason.
+// zones), rack, pdu, zone, region or provider. Of each trace it uses the systems
+// that [Usable] names; the others it names in skipped, with the reason.
 func NewReplay(id string, cfg Config, traces map[string]*trace.Trace) (w *World, skipped []string, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, nil, err
 	}
 	var replays [processes]*replay
-	var names []string
-	for name := range traces {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		p, ok := replayable[name]
-		if !ok {
-			var known []string
-			for k := range replayable {
-				known = append(known, k)
-			}
-			slices.Sort(known)
-			return nil, skipped, fmt.Errorf("cluster: failures of a %q cannot be replayed, want one of %s", name, strings.Join(known, ", "))
-		}
-		if zones := cfg.Topology.Zones(); p == partition && zones > maxPartitionZones {
-			return nil, skipped, fmt.Errorf("cluster: %d zones, want at most %d with partitions", zones, maxPartitionZones)
-		}
-		r, unused, err := newReplay(cfg, traces[name], p == transient)
+	for _, what := range slices.Sorted(maps.Keys(traces)) {
+		r, unused, err := newReplay(cfg, what, traces[what])
 		skipped = append(skipped, unused...)
 		if err != nil {
 			return nil, skipped, err
 		}
-		replays[p] = r
+		replays[replayable[what]] = r
 	}
 	w, err = newWorld(id, cfg, replays)
 	return w, skipped, err
 }
 
-// newReplay gathers the usable systems of tr, with one node or more for each of
-// the cluster's where all is set.
-func newReplay(cfg Config, tr *trace.Trace, all bool) (r *replay, skipped []string, err error) {
-	r = &replay{digest: tr.Digest}
+// Usable names the systems of tr that a world of cfg can replay as failures of
+// what: those observed for longer than an episode, that have a subject at least
+// and, for nodes, as many as cfg. The others it names in skipped, with the reason.
+// It is an error that there are none.
+func Usable(cfg Config, what string, tr *trace.Trace) (systems, skipped []string, err error) {
+	r, skipped, err := newReplay(cfg, what, tr)
+	if err != nil {
+		return nil, skipped, err
+	}
+	return r.names(), skipped, nil
+}
+
+// newReplay gathers the usable systems of tr.
+func newReplay(cfg Config, what string, tr *trace.Trace) (r *replay, skipped []string, err error) {
+	p, ok := replayable[what]
+	if !ok {
+		return nil, nil, fmt.Errorf("cluster: failures of a %q cannot be replayed, want one of %s", what, strings.Join(Replayable(), ", "))
+	}
+	if zones := cfg.Topology.Zones(); p == partition && zones > maxPartitionZones {
+		return nil, nil, fmt.Errorf("cluster: %d zones, want at most %d with partitions", zones, maxPartitionZones)
+	}
+	r = &replay{name: tr.Name, digest: tr.Digest}
 	nodes, horizon := cfg.Topology.Nodes(), simulated(cfg.Horizon)
 	for i := range tr.Systems {
 		s := &tr.Systems[i]
 		switch {
-		case all && s.NodeCount < nodes:
+		case p == transient && s.NodeCount < nodes:
 			skipped = append(skipped, fmt.Sprintf("system %s has %d nodes, want %d", s.Name, s.NodeCount, nodes))
 		case s.NodeCount == 0:
 			skipped = append(skipped, fmt.Sprintf("system %s has nothing that could fail", s.Name))
@@ -117,20 +117,6 @@ func newReplay(cfg Config, tr *trace.Trace, all bool) (r *replay, skipped []stri
 		return nil, skipped, errors.New("cluster: nothing in " + tr.Name + " can be replayed: " + reason)
 	}
 	return r, skipped, nil
-}
-
-// Systems names the recorded systems whose node outages the world replays, none
-// where these are drawn.
-func (w *World) Systems() []string {
-	r := w.replays[transient]
-	if r == nil {
-		return nil
-	}
-	names := make([]string, len(r.systems))
-	for i, s := range r.systems {
-		names[i] = s.Name
-	}
-	return names
 }
 
 // chooseScripts draws, for each replayed process, which system the episode

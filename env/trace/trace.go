@@ -124,6 +124,17 @@ func (t *Trace) Select(names []string) (*Trace, error) {
 	return &sel, nil
 }
 
+// Halves splits a system in time: the first half of its observation, and the
+// second. They share its nodes; their names are those of the system with
+// ":first" and ":second" behind.
+func (s System) Halves() (first, second System) {
+	first, second = s, s
+	middle := s.Start + (s.End-s.Start)/2
+	first.Name, first.End = s.Name+":first", middle
+	second.Name, second.Start = s.Name+":second", middle
+	return first, second
+}
+
 // NodeName returns the name of node i, 0 <= i < NodeCount. Nodes that the file
 // does not name are called unseen-1, unseen-2, ...
 func (s *System) NodeName(i int) string {

@@ -753,3 +753,21 @@ func ExampleRead() {
 	// b 0 30 false
 	// b 140 141 true
 }
+
+// TestHalves: the halves of a system meet in its middle, and what is replayed of
+// either is what happened then.
+func TestHalves(t *testing.T) {
+	s := System{Name: "a", NodeCount: 1, Start: 10, End: 31, Nodes: []Node{{Name: "x", Start: 10, End: 31, Outages: []Outage{{Start: 12, End: 14}, {Start: 19, End: 25}}}}}
+	first, second := s.Halves()
+	if first.Name == second.Name || first.Start != 10 || first.End != 20 || second.Start != 20 || second.End != 31 {
+		t.Fatalf("halves %s from %d to %d, %s from %d to %d, want 10 to 20 and 20 to 31", first.Name, first.Start, first.End, second.Name, second.Start, second.End)
+	}
+	a := first.Window(nil, 0, first.Start, first.End-first.Start)
+	b := second.Window(nil, 0, second.Start, second.End-second.Start)
+	if len(a) != 2 || a[1].Start != 9 || a[1].End != 10 || len(b) != 1 || b[0].Start != 0 || b[0].End != 5 {
+		t.Errorf("outages %v and %v, want the second one cut at 20", a, b)
+	}
+	if s.Name != "a" || s.End != 31 {
+		t.Errorf("the system has become %s to %d", s.Name, s.End)
+	}
+}

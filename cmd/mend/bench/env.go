@@ -261,7 +261,7 @@ func (p *player) byKind(episodes int, seconds float64) []float64 {
 	idle := clockCost()
 	took, n := make([]float64, cluster.Kinds), make([]float64, cluster.Kinds)
 	p.play(episodes, func(kind int, t time.Duration) {
-		took[kind] += t.Seconds() - idle
+		took[kind] += max(t.Seconds()-idle, 1e-9)
 		n[kind]++
 	})
 	all := 0.0

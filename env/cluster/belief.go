@@ -5,11 +5,11 @@ import "mend/env"
 // loseCopies is called when the controller has lost node n, which is flagged as
 // unreachable: its copies no longer count.
 func (w *World) loseCopies(n int32) {
-	// Repairs that began while it answered for less than a heartbeat.
-	w.abortFlowsOf(n)
 	if w.nodeFlags[n]&nodeDraining != 0 {
 		w.stay(n, false)
 	}
+	// Repairs that began while it answered for less than a heartbeat.
+	w.abortFlowsOf(n)
 	for _, s := range w.odd(n, healthBad) {
 		r := w.on(s, n)
 		if w.records[r].state() != replicaLive {
@@ -84,9 +84,10 @@ func (w *World) findCopies(n int32, f uint16) {
 	if declared {
 		w.unqueue(n)
 		if w.up(n) {
-			w.serve(n)
+			w.serve(n, f)
 		}
 	}
+	w.admitSoon = true
 	if sum == w.held[n] {
 		return
 	}
@@ -109,22 +110,35 @@ func (w *World) findCopies(n int32, f uint16) {
 		}
 		b := w.believedOf(s)
 		w.level(s, b-1, b)
-		w.cancelBeyond(s, b)
+		w.cancelBeyond(s)
 		if b > want {
 			w.drop(w.surplus(s, r))
 		}
 		w.refresh(s)
 		w.settle(s)
 	}
-	w.admitSoon = true
 }
 
-// cancelBeyond takes back orders of shard s, which has b believed live copies,
-// that would give it more copies than it wants.
-func (w *World) cancelBeyond(s int32, b int) {
-	for w.info[s].ordered > 0 && b+int(w.info[s].ordered) > int(w.info[s].want) {
+// cancelBeyond takes back orders of shard s that would give it more copies than
+// it wants.
+func (w *World) cancelBeyond(s int32) {
+	staying := w.stayingOf(s)
+	for w.info[s].ordered > 0 && staying+int(w.info[s].ordered) > int(w.info[s].want) {
 		w.cancelOrder(s)
 	}
+}
+
+// stayingOf counts the believed live copies of shard s that are not to go: on a
+// node that is drained, or that the shard is moved from.
+func (w *World) stayingOf(s int32) int {
+	from := w.movedFrom(s)
+	c := 0
+	for _, r := range w.copiesOf(s) {
+		if w.counts(r) && w.nodeFlags[r.node()]&nodeDraining == 0 && r.node() != from {
+			c++
+		}
+	}
+	return c
 }
 
 // voidCopies erases all that node n held, which is unreachable and whose machine
@@ -148,11 +162,11 @@ func (w *World) voidCopies(n int32) {
 			w.mark(s)
 			w.records[r] = 0
 			w.refresh(s)
-			if w.info[s].flags&shardLost != 0 {
-				w.gone = append(w.gone, s)
-			}
 		}
 		w.records[r] = 0
+		if w.info[s].flags&shardLost != 0 {
+			w.gone = append(w.gone, s)
+		}
 	}
 	clear(e)
 	clear(w.unmarkedOf(n))
@@ -312,26 +326,23 @@ func (w *World) classOf(s int32) int8 {
 // refresh moves the explicit shard s to the class that it now belongs to, or,
 // where it waits for repair, into or out of the queues.
 func (w *World) refresh(s int32) {
-	w.enqueue(s)
 	old, risks := w.lists.links[s].in, int8(classes(w.maxWant))
-	if old >= risks {
-		if w.believedOf(s) > 0 {
-			return
-		}
-		w.lists.remove(s)
-		old = -1
+	k := w.queueOf(s)
+	if k < 0 {
+		k = w.classOf(s)
 	}
-	k := w.classOf(s)
 	if k == old {
 		return
 	}
 	if old >= 0 {
-		w.lists.remove(s)
-		w.askNoMore(old)
+		if w.lists.remove(s); old < risks {
+			w.askNoMore(old)
+		}
 	}
 	if k >= 0 {
-		w.lists.append(int(k), s, w.now)
-		w.askSoon(k)
+		if w.lists.append(int(k), s, w.now); k < risks {
+			w.askSoon(k)
+		}
 	}
 }
 
@@ -366,6 +377,8 @@ func (w *World) repairClass(k int32, fast bool, locality uint8) {
 func (w *World) declareCopies(n int32) {
 	if w.up(n) { // back already, and not heard yet
 		w.quiet(n)
+	} else if w.load.on {
+		w.notLost(n)
 	}
 	implied := w.impliedOf(n)
 	sum := int32(0)
@@ -391,17 +404,8 @@ func (w *World) declareCopies(n int32) {
 // orderMissing orders slow repairs of all copies that the explicit shard s lacks
 // on nodes that stay, if there is one to read.
 func (w *World) orderMissing(s int32) {
-	staying, readable := 0, 0
-	for _, r := range w.copiesOf(s) {
-		if w.counts(r) {
-			readable++
-			if w.nodeFlags[r.node()]&nodeDraining == 0 {
-				staying++
-			}
-		}
-	}
 	x := &w.info[s]
-	if missing := int(x.want) - staying - int(x.ordered); readable > 0 && missing > 0 {
+	if missing := int(x.want) - w.stayingOf(s) - int(x.ordered); missing > 0 && w.believedOf(s) > 0 {
 		w.order(s, missing, false, spread)
 	}
 }
@@ -450,7 +454,7 @@ func (w *World) stay(n int32, cancel bool) {
 			continue
 		}
 		if cancel {
-			w.cancelBeyond(s, w.believedOf(s))
+			w.cancelBeyond(s)
 			w.refresh(s)
 		}
 		w.settle(s)
@@ -466,8 +470,14 @@ func (w *World) setWant(s int32, want int) {
 	}
 	w.wantCount[x.want]--
 	w.wantCount[want]++
-	w.commonWant = int32(want)
-	w.uniform = w.wantCount[want] == int32(w.shards)
+	most := int32(0)
+	for k, c := range w.wantCount {
+		if c > most {
+			most, w.commonWant = c, int32(k)
+		}
+	}
+	w.uniform = most == int32(w.shards)
+	w.load.dirty = true
 	b, readable, before := w.believedOf(s), w.readableOf(s), int(x.want)
 	w.countLevel(before, b, -1)
 	if readable < before {
@@ -479,7 +489,7 @@ func (w *World) setWant(s int32, want int) {
 		w.ledger.short++
 	}
 	degraded := w.ledger.degraded
-	w.cancelBeyond(s, b)
+	w.cancelBeyond(s)
 	for ; b > want; b-- {
 		last := none
 		for j, r := range w.copiesOf(s) {
@@ -497,7 +507,8 @@ func (w *World) setWant(s int32, want int) {
 	w.settle(s)
 }
 
-// since is when node n was lost, for the age of the shards that it implies.
+// riskSince is since when the oldest shard of class k has been in it: an implied
+// one since its node was lost.
 func (w *World) riskSince(k int32) env.Time {
 	since := env.Never
 	if s := w.lists.first[k]; s != none {

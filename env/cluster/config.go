@@ -51,7 +51,7 @@ type Data struct {
 	ShardsPerNode     int     `yaml:"shards_per_node" json:"shards_per_node"`       // shards / nodes
 	ShardGB           float64 `yaml:"shard_gb" json:"shard_gb"`                     // size of one copy, 10^9 bytes
 	ReplicationFactor int     `yaml:"replication_factor" json:"replication_factor"` // copies wanted
-	MaxFactor         int     `yaml:"max_factor" json:"max_factor"`                 // copies that may come to be wanted of a shard; 0: never more
+	MaxFactor         int     `yaml:"max_factor" json:"max_factor"`                 // copies that may come to be wanted of a shard; 0: their number is fixed
 	Quorum            int     `yaml:"quorum" json:"quorum"`                         // readable copies that a shard needs to be available
 	NodeGB            float64 `yaml:"node_gb" json:"node_gb"`                       // capacity of a node
 	// Placement says which nodes hold a shard at the start, and are preferred for
@@ -95,7 +95,8 @@ type Repair struct {
 
 // Prices are in US dollars.
 type Prices struct {
-	// Providers names the provider of each region, over and over: aws, gcp or
+	// Providers names the provider of each failures.regions_per_provider regions,
+	// over and over: aws, gcp or
 	// azure, with list prices of storage, traffic, servers and requests, or custom,
 	// with those given here. None: all custom.
 	Providers []string `yaml:"providers" json:"providers"`

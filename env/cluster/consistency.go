@@ -153,7 +153,7 @@ func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate) {
 	shards, missing := int32(0), int64(0)
 	for k, n := range rest {
 		shards += n
-		missing += int64(w.byReadable[k]) * int64(max(0, w.wants-k))
+		missing += int64(w.byReadable[k]) * int64(max(0, int(w.commonWant)-k))
 	}
 	if shards == 0 {
 		return f
@@ -179,7 +179,7 @@ func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate) {
 	for k, n := range rest {
 		if n > 0 {
 			p := float64(n) / float64(shards) * float64(whole) / float64(w.zones)
-			w.judge(&f, k, p, stuck*float64(max(0, w.wants-k))/float64(w.wants))
+			w.judge(&f, k, p, stuck*float64(max(0, int(w.commonWant)-k))/float64(w.commonWant))
 		}
 	}
 	return f
@@ -189,7 +189,7 @@ func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate) {
 // off from another, at weight p.
 func (w *World) cutFate(f *fate, a int, p float64) {
 	l := &w.load
-	stuck := float64(l.stuckCopies) / (float64(w.shards) * float64(w.wants))
+	stuck := float64(l.stuckCopies) / (float64(w.shards) * float64(w.commonWant))
 	for i := range l.spread.patterns {
 		x := &l.spread.patterns[i]
 		var reached [maxFactor + 1]float64 // probability of so many readable copies

@@ -45,11 +45,12 @@ func (w *World) replaced(n int32) {
 		w.lose(n)
 	}
 	w.voidCopies(n)
+	f := w.nodeFlags[n]
 	w.forget(n)
 	w.nodeFlags[n] &^= nodeDead
 	w.health[n] = healthHealthy
 	if w.load.on {
-		w.loadServes(n)
+		w.loadServes(n, f)
 	}
 	w.badNodes--
 	w.quietNodes--

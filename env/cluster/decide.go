@@ -123,6 +123,11 @@ func (w *World) declare(n int32) {
 func (w *World) restart(n int32) {
 	w.charge(partActions, w.cfg.Prices.Restart)
 	w.nodeFlags[n] |= nodeRestarted
+	w.reboot(n)
+}
+
+// reboot ends the outage and the slowness of node n that a restart cures.
+func (w *World) reboot(n int32) {
 	id := w.timers.returns + n
 	back := w.now + simulated(w.cfg.Failures.RestartTime)
 	if w.nodeFlags[n]&nodeCurable != 0 && w.q.pending(id) && back < w.q.at[id] {

@@ -24,6 +24,9 @@ func TestDecisions(t *testing.T) {
 	for name, c := range map[string]Config{"everything": everything(), "narrow": narrow, "unreviewed": unreviewed, "loaded": loaded} {
 		t.Run(name, func(t *testing.T) {
 			c.Limits.ZoneDeclaredShare, c.Horizon = 1, 5*days // nothing that a guard forbids throughout
+			if name == "everything" {
+				c.Data.MaxFactor = c.Data.ReplicationFactor + 1
+			}
 			w := newTest(t, c)
 			listed := map[string][]string{NoQuestion.String(): {actions[Hold]}}
 			for _, d := range w.Decisions() {

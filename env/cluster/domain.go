@@ -238,7 +238,7 @@ func (w *World) closeDomain(k int32) {
 	w.q.cancel(w.timers.askDomain + k)
 	first, end := d.span(k)
 	for n := w.nextMember(first, end); n != none; n = w.nextMember(n+1, end) {
-		w.q.set(w.timers.askNode+n, w.now+w.gatherTime())
+		w.q.set(w.timers.askNode+n, max(w.now+w.gatherTime(), w.planned[n]))
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 	fLoadSlope
 	fLatency
 	fRefusedShare
+	fUpgradeProgress
 	// The question.
 	fNodeUnreachable
 	fDomainUnreachable
@@ -104,6 +105,7 @@ var features = [featureCount]env.Feature{
 	fRequestRate:            {Name: "request_rate", Unit: "requests/s, relative to the configured rate", Scale: 1},
 	fLoadSlope:              {Name: "load_slope", Unit: "request_rate above its mean, decaying over 1 h", Scale: 0.5},
 	fLatency:                {Name: "latency_p99", Unit: "ln(1+p99/SLO) at the last change of the load", Scale: 1},
+	fUpgradeProgress:        {Name: "upgrade_progress", Unit: "share of nodes with the new build, while an upgrade is under way", Scale: 0.5},
 	fRefusedShare:           {Name: "refused_share", Unit: "share of requests at the last change of the load", Scale: 0.1},
 	fNodeUnreachable:        {Name: "is_node_unreachable", Unit: "0 or 1", Scale: 1},
 	fDomainUnreachable:      {Name: "is_domain_unreachable", Unit: "0 or 1", Scale: 1},

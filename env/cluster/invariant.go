@@ -413,9 +413,14 @@ func (w *World) checkShards() error {
 			}
 			continue
 		}
+		if k := w.queueOf(s); k >= 0 != (int(in) >= classes(w.maxWant)) || k >= 0 && k != in {
+			return fmt.Errorf("shard %d: %d ordered, %d in flight, in list %d, want %d", s, x.ordered, active, in, k)
+		}
 		waiting := x.ordered > x.active && believed > 0
-		if queued := int(in) >= classes(w.maxWant); waiting != queued {
-			return fmt.Errorf("shard %d: %d ordered, %d in flight, in list %d", s, x.ordered, active, in)
+		for _, r := range w.copiesOf(s) {
+			if w.counts(r) && w.nodeFlags[r.node()]&nodeDraining != 0 && x.ordered == 0 && w.stayingOf(s) < want {
+				return fmt.Errorf("shard %d: nothing is ordered in place of its copy on node %d, which drains", s, r.node())
+			}
 		}
 		if k := w.classOf(s); !waiting && in != k {
 			return fmt.Errorf("shard %d is in class %d, want %d", s, in, k)

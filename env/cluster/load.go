@@ -63,6 +63,7 @@ type load struct {
 	class   []uint8               // by node
 	serving [slowClasses]int32    // nodes that are not quiet
 	quiet   [domainLevels][]int32 // quiet nodes by rack, zone and region
+	lost    [domainLevels][]int32 // of these, those that are not declared dead
 	cut     []bool                // ways from one zone to another that are cut, [zones*zones]
 	cuts    int32                 // number of them
 
@@ -159,7 +160,7 @@ func (w *World) newLoad() (load, error) {
 	}
 	l.class = make([]uint8, w.nodes)
 	for level, n := range [domainLevels]int{w.racks, w.zones, w.regions} {
-		l.quiet[level] = make([]int32, n)
+		l.quiet[level], l.lost[level] = make([]int32, n), make([]int32, n)
 	}
 	l.stuck = make([]int32, w.nodes)
 	l.slots = newSlots(l.process.Tracked())
@@ -184,6 +185,7 @@ func (w *World) beginLoad(s seed.Seed) {
 	l.serving = [slowClasses]int32{0: int32(w.nodes)}
 	for level := range l.quiet {
 		clear(l.quiet[level])
+		clear(l.lost[level])
 	}
 	clear(l.cut)
 	l.cuts, l.stuckCopies = 0, 0
@@ -211,32 +213,49 @@ func (w *World) loadStep() {
 	w.askLoads()
 }
 
-// loadQuiet is called when node n ceases to serve, loadServes when it does again.
+// loadQuiet is called when node n ceases to serve.
 func (w *World) loadQuiet(n int32) {
 	l := &w.load
 	l.dirty = true
 	l.serving[l.class[n]]--
+	declared := w.nodeFlags[n]&nodeDeclared != 0
 	for level := range l.quiet {
-		l.quiet[level][w.around(n, level)]++
+		k := w.around(n, level)
+		if l.quiet[level][k]++; !declared {
+			l.lost[level][k]++
+		}
 	}
-	if l.primaries && w.nodeFlags[n]&nodeDeclared == 0 {
+	if l.primaries && !declared {
 		l.stuck[n] = w.live[n]
 		l.stuckCopies += int64(w.live[n])
 		w.q.set(w.timers.failover+n, w.now+simulated(w.cfg.Load.FailoverDelay))
 	}
 }
 
-func (w *World) loadServes(n int32) {
+// loadServes is called when node n, whose flags were f, serves again.
+func (w *World) loadServes(n int32, f uint16) {
 	l := &w.load
 	l.dirty = true
 	l.serving[l.class[n]]++
 	w.failOver(n)
 	for level := range l.quiet {
+		l.quiet[level][w.around(n, level)]--
+	}
+	if f&nodeDeclared == 0 {
+		w.notLost(n)
+	}
+}
+
+// notLost is called when node n is no longer one of those that are lost with
+// their domain: it serves, or has been declared dead.
+func (w *World) notLost(n int32) {
+	l := &w.load
+	for level := range l.lost {
 		k := w.around(n, level)
-		l.quiet[level][k]--
-		if l.primaries && l.quiet[level][k] == w.faultDomains.needs[level]-1 {
+		l.lost[level][k]--
+		if l.primaries && l.lost[level][k] == w.faultDomains.needs[level]-1 {
 			// The domain is no longer lost as a whole.
-			size := int32(w.nodes / len(l.quiet[level]))
+			size := int32(w.nodes / len(l.lost[level]))
 			for m := int32(k) * size; m < int32(k+1)*size; m++ {
 				if l.stuck[m] != none && !w.q.pending(w.timers.failover+m) {
 					w.leaseOver(m)
@@ -276,7 +295,7 @@ func (w *World) around(n int32, level int) int {
 // enough, unless a domain is lost with it: that is left to the controller.
 func (w *World) leaseOver(n int32) {
 	for level := range w.load.quiet {
-		if w.load.quiet[level][w.around(n, level)] >= w.faultDomains.needs[level] {
+		if w.load.lost[level][w.around(n, level)] >= w.faultDomains.needs[level] {
 			return
 		}
 	}
@@ -526,6 +545,7 @@ func (l *load) fields(c *state.Codec) {
 	state.Fixed(c, l.serving[:])
 	for level := range l.quiet {
 		state.Fixed(c, l.quiet[level])
+		state.Fixed(c, l.lost[level])
 	}
 	state.Fixed(c, l.cut)
 	state.Value(c, &l.cuts)
@@ -548,9 +568,9 @@ func (w *World) checkLoad() error {
 		return nil
 	}
 	var serving [slowClasses]int32
-	var quiet [domainLevels][]int32
+	var quiet, undeclared [domainLevels][]int32
 	for level := range quiet {
-		quiet[level] = make([]int32, len(l.quiet[level]))
+		quiet[level], undeclared[level] = make([]int32, len(l.quiet[level])), make([]int32, len(l.quiet[level]))
 	}
 	copies := int64(0)
 	for n := range int32(w.nodes) {
@@ -560,7 +580,9 @@ func (w *World) checkLoad() error {
 		isQuiet := w.health[n]&healthQuiet != 0
 		if isQuiet {
 			for level := range quiet {
-				quiet[level][w.around(n, level)]++
+				if quiet[level][w.around(n, level)]++; w.nodeFlags[n]&nodeDeclared == 0 {
+					undeclared[level][w.around(n, level)]++
+				}
 			}
 		} else {
 			serving[l.class[n]]++
@@ -573,7 +595,7 @@ func (w *World) checkLoad() error {
 		if l.stuck[n] != none && !pending {
 			lost := false
 			for level := range l.quiet {
-				lost = lost || l.quiet[level][w.around(n, level)] >= w.faultDomains.needs[level]
+				lost = lost || l.lost[level][w.around(n, level)] >= w.faultDomains.needs[level]
 			}
 			if !lost {
 				return fmt.Errorf("the primaries of node %d will not move", n)
@@ -582,8 +604,8 @@ func (w *World) checkLoad() error {
 	}
 	for level := range quiet {
 		for k, c := range quiet[level] {
-			if c != l.quiet[level][k] {
-				return fmt.Errorf("domain %d of level %d has %d quiet nodes, counted %d", k, level, c, l.quiet[level][k])
+			if d := undeclared[level][k]; c != l.quiet[level][k] || d != l.lost[level][k] {
+				return fmt.Errorf("domain %d of level %d has %d quiet nodes, %d of them not declared dead; counted %d and %d", k, level, c, d, l.quiet[level][k], l.lost[level][k])
 			}
 		}
 	}

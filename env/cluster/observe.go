@@ -114,8 +114,8 @@ func (w *World) observe(obs []float32, mask []bool) {
 		o.put(fRegimeAge, log1p(minutes(w.now-w.review.since)))
 		w.legal[ThrottleDown] = w.throttle > 0
 		w.legal[ThrottleUp] = int(w.throttle) < len(throttles)-1
-		w.legal[TargetDown] = w.targetLegal(w.subject, -1)
-		w.legal[TargetUp] = w.targetLegal(w.subject, +1)
+		w.legal[TargetDown] = w.targetLegal(-1)
+		w.legal[TargetUp] = w.targetLegal(+1)
 	}
 	w.guards.Apply(obs, w.legal)
 	copy(mask, w.legal)
@@ -140,6 +140,9 @@ func (o observation) flag(feature int, is bool) {
 func (w *World) observeCluster(o observation) {
 	since := w.now - w.lossesAt
 	o.put(fThrottle, throttles[w.throttle])
+	if w.upgrading() {
+		o.put(fUpgradeProgress, w.upgradeProgress())
+	}
 	if w.unreachable > 0 {
 		o.put(fUnreachable, float64(w.unreachable)/float64(w.nodes))
 		o.put(fDeclared, float64(w.declared)/float64(w.nodes))
@@ -273,6 +276,19 @@ type nodeCounts struct {
 // noShards are the counts of what holds nothing.
 func (w *World) noShards() nodeCounts { return nodeCounts{fewest: int(w.commonWant)} }
 
+// plainShards are the counts of node n's plain shards, were all of its other
+// nodes well: they have the copies that they want.
+func (w *World) plainShards(n int32) nodeCounts {
+	c := w.noShards()
+	for kind, k := range w.unmarkedOf(n) {
+		if k > 0 {
+			c.fewest = kind/2 + 1 // the fewest that any wants
+			break
+		}
+	}
+	return c
+}
+
 func (c *nodeCounts) add(x *nodeCounts) {
 	c.held += x.held
 	c.one += x.one
@@ -283,7 +299,7 @@ func (c *nodeCounts) add(x *nodeCounts) {
 
 // nodeShards counts what node n holds.
 func (w *World) nodeShards(n int32) nodeCounts {
-	c := w.noShards()
+	c := w.plainShards(n)
 	f := w.nodeFlags[n]
 	sum := int32(0)
 	for kind, k := range w.impliedOf(n) {
@@ -369,7 +385,7 @@ func (w *World) guardRules() []env.Guard {
 	for a := RepairSlowSameZone; a <= AddFar; a++ {
 		orders = append(orders, actions[a])
 	}
-	orders = append(orders, actions[MoveReplica])
+	orders = append(orders, actions[MoveReplica], actions[TargetUp])
 	return []env.Guard{
 		{
 			Name: "zone_declared_share", Feature: "zone_declared_after", Actions: []string{actions[DeclareDead], actions[Replace]},

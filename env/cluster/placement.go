@@ -138,9 +138,8 @@ func (w *World) place(s int32, have *holders) (src, dst int32) {
 	if have.counted == 0 {
 		return none, none
 	}
-	weight := w.weight(w.info[s].flags&shardFast != 0)
 	d := w.draws(s)
-	dst = w.confined(have, d, weight)
+	dst = w.confined(have, d, w.info[s].locality)
 	// A zone or region to be relative to: that of the first live copy.
 	origin := int(w.zoneTable[have.node[0]])
 	turn, zone, rank := 0, 0, -1
@@ -154,7 +153,7 @@ func (w *World) place(s int32, have *holders) (src, dst int32) {
 		if try == zoneTries { // any, lest those that rank first be down for long
 			zone = turn
 		}
-		if !w.takes(&w.clocks[zone], weight) {
+		if !w.takes(&w.clocks[zone]) {
 			return none, full
 		}
 		busy := false
@@ -192,11 +191,12 @@ const full = int32(-3)
 // confined chooses the destination of a repair where the layout confines the
 // copies of a shard: a node that completes a set of the layout, or else a node
 // that shares a set with one of the holders; none where there is no layout to
-// keep to, or no such node takes the copy.
-func (w *World) confined(have *holders, d seed.Seed, weight int32) int32 {
+// keep to, or no such node takes the copy or is where the order wants it.
+func (w *World) confined(have *holders, d seed.Seed, locality uint8) int32 {
 	if !w.layout.Confined() {
 		return none
 	}
+	origin := w.zoneOf(have.node[0])
 	for _, held := range [][]int32{have.node[:have.placed], have.node[:1]} {
 		peers := w.layout.Candidates(w.peers[:0], held)
 		if len(peers) == 0 {
@@ -205,7 +205,8 @@ func (w *World) confined(have *holders, d seed.Seed, weight int32) int32 {
 		first := seed.Below(d.At(zoneTries+1, 0), len(peers))
 		for i := range peers {
 			n := peers[(first+i)%len(peers)]
-			if int32(w.inUsed[n]) < w.streams && w.eligible(have, n) && w.takes(&w.clocks[w.zoneOf(n)], weight) {
+			if int32(w.inUsed[n]) < w.streams && w.eligible(have, n) && w.takes(&w.clocks[w.zoneOf(n)]) &&
+				(locality == spread || w.wanted(locality, origin, w.zoneOf(n))) {
 				return n
 			}
 		}
@@ -237,7 +238,7 @@ func (w *World) nextZone(s int32, have *holders, origin, turn, after int) (zone,
 		if locality != spread && !w.wanted(locality, origin, z) {
 			x += 2 * (w.width + 1)
 		}
-		if !w.takes(&w.clocks[z], 1) {
+		if !w.takes(&w.clocks[z]) {
 			x++
 		}
 		best := x == 0

@@ -64,12 +64,13 @@ func (p *Prices) validateProviders(e *field.Errors, regions int) {
 	e.Want(p.RegionsPerContinent >= 0, "prices.regions_per_continent", p.RegionsPerContinent, "at least 1, or 0 for all")
 }
 
-// provider is the index of the provider of a region.
-func (p *Prices) provider(region int) uint8 {
+// provider is the index of the provider of a group of regions that one provider
+// has, see Failures.RegionsPerProvider.
+func (p *Prices) provider(group int) uint8 {
 	if len(p.Providers) == 0 {
 		return 0
 	}
-	return uint8(providerIndex(p.Providers[region%len(p.Providers)]))
+	return uint8(providerIndex(p.Providers[group%len(p.Providers)]))
 }
 
 // chooseTariffs finds the provider and the tariff of every region.
@@ -79,7 +80,7 @@ func (w *World) chooseTariffs() {
 	w.tariff[0] = p.custom()
 	w.provider = make([]uint8, w.regions)
 	for g := range w.provider {
-		w.provider[g] = p.provider(g)
+		w.provider[g] = p.provider(g / w.cfg.Failures.RegionsPerProvider)
 		w.mixed = w.mixed || w.provider[g] != w.provider[0]
 	}
 	w.pricePerCopyHour = w.cfg.Data.ShardGB * w.tariff[w.provider[0]].storagePerGBMonth / 730

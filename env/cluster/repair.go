@@ -9,9 +9,9 @@ import (
 
 // queues hold the explicit shards with orders that are not in flight and a
 // believed live copy to read, most urgent first: those with one before others,
-// and fast before slow, as HDFS and Ceph do. A shard stays in the queue that it
-// was put in. Shards that a leaving node implies come after the explicit ones of
-// their urgency, in the order in which the nodes were given up.
+// and fast before slow, as HDFS and Ceph do. Shards that a leaving node
+// implies come after the explicit ones of their urgency, in the order in which the
+// nodes were given up.
 const queues = 4
 
 // misses is how many shards of a queue may find no streams before admit leaves
@@ -57,22 +57,33 @@ func (w *World) order(s int32, n int, fast bool, locality uint8) {
 // enqueue puts shard s into a queue if it has orders that are not in flight, a
 // copy to read, and is in none.
 func (w *World) enqueue(s int32) {
-	x := &w.info[s]
-	if x.ordered == x.active || w.lists.links[s].in >= 0 {
+	if w.lists.links[s].in >= 0 {
 		return
+	}
+	if k := w.queueOf(s); k >= 0 {
+		w.lists.append(int(k), s, w.now)
+	}
+}
+
+// queueOf is the queue that the explicit shard s belongs to, or −1: it has no
+// orders that wait, or nothing to read.
+func (w *World) queueOf(s int32) int8 {
+	x := &w.info[s]
+	if x.ordered == x.active {
+		return -1
 	}
 	b := w.believedOf(s)
 	if b == 0 {
-		return
+		return -1
 	}
-	k := classes(w.maxWant)
+	k := int8(classes(w.maxWant))
 	if b > 1 {
 		k += 2
 	}
 	if x.flags&shardFast == 0 {
 		k++
 	}
-	w.lists.append(k, s, w.now)
+	return k
 }
 
 // cancelOrder takes back one order of shard s: one that waits if there is one,
@@ -262,10 +273,11 @@ func (w *World) rate(z *zoneClock) float64 {
 	return math.Min(w.streamRate, w.zoneRate*w.throttleShare()/float64(z.weight))
 }
 
-// takes reports whether a zone starts another repair of that weight: as many as
-// its bandwidth can feed. More would only make all of them slower.
-func (w *World) takes(z *zoneClock, weight int32) bool {
-	return z.weight == 0 || z.weight+weight <= w.zoneSlots
+// takes reports whether a zone starts another repair: as many as its bandwidth can
+// feed, and by the last one a few more where it is fast. More would only make all
+// of them slower.
+func (w *World) takes(z *zoneClock) bool {
+	return z.weight < max(1, w.zoneSlots)
 }
 
 // setSlots counts the repairs that a zone's bandwidth can feed.
@@ -276,7 +288,7 @@ func (w *World) setSlots() {
 // open reports whether any zone takes another repair.
 func (w *World) open() bool {
 	for i := range w.clocks {
-		if w.takes(&w.clocks[i], 1) {
+		if w.takes(&w.clocks[i]) {
 			return true
 		}
 	}
@@ -313,7 +325,7 @@ func (w *World) advance(zone int) *zoneClock {
 	return z
 }
 
-// head is the flow of a zone that completes next, or none.
+// headOf is the flow of a zone that completes next, or none.
 func (w *World) headOf(z *zoneClock) int32 {
 	slow, fast := z.first[0], z.first[1]
 	if slow == none || fast != none && (w.flows[fast].end < w.flows[slow].end || w.flows[fast].end == w.flows[slow].end && fast < slow) {
@@ -610,6 +622,12 @@ func (w *World) complete(f flow, dst int32) {
 	if b > want {
 		if w.drop(w.surplus(s, r)); b-1 == want {
 			w.supersede(s)
+		}
+	}
+	for _, q := range w.copiesOf(s) {
+		if w.counts(q) && w.nodeFlags[q.node()]&nodeDraining != 0 {
+			w.orderMissing(s) // it is still to go, though another was lost meanwhile
+			break
 		}
 	}
 	if x.ordered == 0 {

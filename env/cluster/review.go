@@ -80,9 +80,9 @@ func (w *World) actReview(a Action) {
 	case ThrottleUp:
 		w.setThrottle(w.throttle + 1)
 	case TargetDown:
-		w.setTarget(w.subject, -1)
+		w.setTarget(-1)
 	case TargetUp:
-		w.setTarget(w.subject, +1)
+		w.setTarget(+1)
 	}
 	if w.review.regime != 0 {
 		next := w.now + simulated(w.cfg.Reviews.Every)

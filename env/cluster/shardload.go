@@ -108,11 +108,7 @@ func (w *World) replicaLoad(i int32, copies int) float64 {
 // expected is how many copies the shard in slot i is believed to have soon.
 func (w *World) expected(i int32) int {
 	s := w.load.slots.shard[i]
-	copies := w.believedOf(s) + w.orderedOf(s)
-	if w.load.slots.moving[i] != none {
-		copies--
-	}
-	return copies
+	return w.stayingOf(s) + w.orderedOf(s)
 }
 
 // orderedOf counts the orders of shard s, its implied one included.
@@ -122,7 +118,7 @@ func (w *World) orderedOf(s int32) int {
 		return int(x.ordered)
 	}
 	for _, r := range w.copiesOf(s) {
-		if r.state() == replicaLive && w.nodeFlags[r.node()]&(nodeUnreachable|nodeDeclared) == nodeUnreachable|nodeDeclared {
+		if r.state() == replicaLive && w.leaving(r.node()) {
 			return 1
 		}
 	}
@@ -243,7 +239,7 @@ func (w *World) nodeLoad(n int32) float64 {
 func (w *World) restLoad() float64 {
 	l := &w.load
 	reads := l.process.ReadShare()
-	work := l.process.Rate() * l.process.Rest() * (reads*l.readWork + (1-reads)*float64(w.wants))
+	work := l.process.Rate() * l.process.Rest() * (reads*l.readWork + (1-reads)*float64(w.commonWant))
 	return work / (l.capacity * float64(max(1, w.nodes-int(w.unreachable))))
 }
 
@@ -288,7 +284,7 @@ func (w *World) observeLoads(o observation) {
 	base := w.cfg.Load.RequestsPerSecond
 	reads := p.ReadShare()
 	nodes := float64(max(1, w.nodes-int(w.unreachable)))
-	o.put(fUtilisation, p.Rate()*(reads*l.readWork+(1-reads)*float64(w.wants))/(l.capacity*nodes))
+	o.put(fUtilisation, p.Rate()*(reads*l.readWork+(1-reads)*float64(w.commonWant))/(l.capacity*nodes))
 	o.put(fRequestRate, p.Rate()/base)
 	o.put(fLoadSlope, (p.Rate()-l.slope)/base)
 	o.put(fLatency, log1p(l.measured.p99/w.cfg.Load.Service.SLOSeconds))

@@ -335,7 +335,9 @@ func (w *World) settle(s int32) {
 // makePlain makes shard s plain, which is as it should be, and writes its
 // entries.
 func (w *World) makePlain(s int32) {
-	w.info[s].flags |= shardPlain
+	x := &w.info[s]
+	x.flags = x.flags&^shardFast | shardPlain
+	x.locality = spread
 	var live [maxFactor]replica
 	copies := 0
 	for _, r := range w.copiesOf(s) {
@@ -620,8 +622,18 @@ func (st *store) fields(c *state.Codec) {
 		state.Value(c, &x.locality)
 		state.Value(c, &x.placements)
 	}
-	state.Fixed(c, st.entries)
 	state.Fixed(c, st.held)
+	if c.Restoring() {
+		clear(st.entries)
+	}
+	size := st.capacity * st.stride
+	for n, held := range st.held {
+		if held < 0 || int(held) > st.capacity {
+			c.Fail(fmt.Errorf("node %d holds %d copies, has space for %d", n, held, st.capacity))
+			return
+		}
+		state.Fixed(c, st.entries[n*size:n*size+int(held)*st.stride])
+	}
 	state.Fixed(c, st.live)
 	state.Fixed(c, st.marks)
 	state.Fixed(c, st.health)

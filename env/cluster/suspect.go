@@ -6,7 +6,6 @@ import (
 
 	"mend/configs/field"
 	"mend/env"
-	"mend/env/seed"
 	"mend/env/state"
 )
 
@@ -87,8 +86,7 @@ func (s *suspicions) fields(c *state.Codec) {
 // raise makes node n, which the controller takes for reachable, suspect and
 // asks about it. Of two alarms that stand, the one of the higher score is kept,
 // for as long as the later one. With an alarm comes a measurement of latency.
-func (w *World) raise(n int32, kind uint8, score float64, d seed.Seed) {
-	w.measure(n, d)
+func (w *World) raise(n int32, kind uint8, score float64) {
 	s := &w.suspicions
 	if w.nodeFlags[n]&nodeSuspect == 0 {
 		w.nodeFlags[n] |= nodeSuspect
@@ -157,7 +155,8 @@ func (w *World) returned(n int32) {
 	}
 	flaps := decayed(w.flaps[n], w.now-w.flapsAt[n], 7*env.Day)
 	if most := w.cfg.Suspicion.Flaps; most > 0 && flaps >= most && w.now >= w.planned[n] {
-		w.raise(n, alarmFlapping, 1-most/(2*flaps), w.telemetry.draw(streamNoticed, n, uint64(w.now)))
+		w.measure(n, w.telemetry.draw(streamNoticed, n, uint64(w.now)))
+		w.raise(n, alarmFlapping, 1-most/(2*flaps))
 	}
 }
 
@@ -201,8 +200,10 @@ func (w *World) restartLive(n int32) {
 	away := simulated(w.cfg.Failures.RestartTime)
 	// Its first heartbeat comes within an interval of its return.
 	w.planned[n] = w.now + away + w.heartbeat
-	w.strike(n, away, false)
-	w.cureSlow(n)
+	if w.up(n) {
+		w.strike(n, away, false)
+	}
+	w.reboot(n) // it may have gone down just now
 }
 
 // exchange takes the machine of node n away with its data, and puts another in

@@ -2,17 +2,23 @@ package cluster
 
 // setTarget changes by delta how many copies are wanted of every shard: more are
 // ordered, slow and spread over the zones; those that are too many are dropped
-// at once. There is one tier.
-func (w *World) setTarget(_, delta int32) {
+// at once.
+func (w *World) setTarget(delta int32) {
 	for s := range int32(w.shards) {
-		w.setWant(s, int(w.info[s].want)+int(delta))
+		if w.setWant(s, int(w.info[s].want)+int(delta)); w.info[s].flags&shardPlain == 0 {
+			w.orderMissing(s)
+		}
 	}
 	w.admitSoon = true
 }
 
 // targetLegal reports whether setTarget would stay within its bounds: never
-// fewer copies than the quorum, or more than data.max_factor.
-func (w *World) targetLegal(_, delta int32) bool {
+// fewer copies than the quorum, or than 2, or more than data.max_factor. Where
+// that is 0 the target is fixed.
+func (w *World) targetLegal(delta int32) bool {
+	if w.cfg.Data.MaxFactor == 0 {
+		return false
+	}
 	for want, shards := range w.wantCount {
 		if to := want + int(delta); shards > 0 && (to < max(w.cfg.Data.Quorum, 2) || to > w.maxWant) {
 			return false

@@ -323,7 +323,8 @@ func (w *World) predicted(n int32) {
 	if loss := w.doom(n); w.reports(n) && loss != env.Never {
 		d := w.telemetry.draw(streamForetold, n, uint64(loss))
 		w.degrade(n, d)
-		w.raise(n, alarmPredictor, math.Sqrt(seed.Uniform(d.At(drawScore, 0))), d)
+		w.measure(n, d)
+		w.raise(n, alarmPredictor, math.Sqrt(seed.Uniform(d.At(drawScore, 0))))
 	}
 }
 
@@ -333,7 +334,8 @@ func (w *World) mistaken(n int32) {
 	w.offeredAlarm(n, d)
 	if w.reports(n) {
 		w.degrade(n, d)
-		w.raise(n, alarmPredictor, 1-math.Sqrt(seed.Uniform(d.At(drawScore, 0))), d)
+		w.measure(n, d)
+		w.raise(n, alarmPredictor, 1-math.Sqrt(seed.Uniform(d.At(drawScore, 0))))
 	}
 	w.telemetry.mistakes[n]++
 	w.nextMistake(n)
@@ -397,7 +399,7 @@ func (w *World) measured(n int32) {
 	w.measure(n, d)
 	if float64(w.slow[n]) >= c.Slowdown && seed.Uniform(d.At(drawWhether, 0)) < c.Recall {
 		w.fault(n, d)
-		w.raise(n, alarmDetector, 1-1/max(1, t.latency[n]), d)
+		w.raise(n, alarmDetector, 1-1/max(1, t.latency[n]))
 	}
 }
 
@@ -421,7 +423,10 @@ func (w *World) disturbed(n int32) {
 	w.offeredAlarm(n, d)
 	if w.reports(n) {
 		w.fault(n, d)
-		w.raise(n, alarmDetector, 1-1/w.cfg.Detector.Slowdown, d)
+		// As slow as a slow node looks; it is over when the node is next measured.
+		t.latency[n] = w.cfg.Detector.Slowdown * math.Exp(math.Abs(seed.Normal(d.At(drawNoise, 0))))
+		w.raise(n, alarmDetector, 1-1/t.latency[n])
+		w.after(w.timers.measured+n, w.now, w.cfg.Detector.Delay.Hours()*seed.Exponential(d.At(drawWhether, 0)))
 	}
 	t.disturbed[n]++
 	w.nextDisturbance(n)
@@ -438,7 +443,10 @@ func (w *World) nextDisturbance(n int32) {
 // at the given time.
 func (w *World) warned(n int32, at env.Time) {
 	if w.nodeFlags[n]&nodeUnreachable == 0 {
-		w.raise(n, alarmSpot, 1, w.telemetry.draw(streamNoticed, n, uint64(w.now)))
+		if w.reports(n) {
+			w.measure(n, w.telemetry.draw(streamNoticed, n, uint64(w.now)))
+		}
+		w.raise(n, alarmSpot, 1)
 		w.suspicions.deadline[n] = at
 	}
 }

@@ -14,15 +14,15 @@ func (w *World) nodeDown(n int32) {
 // nodeUp is called when node n answers again.
 func (w *World) nodeUp(n int32) {
 	if w.nodeFlags[n]&nodeDeclared == 0 {
-		w.serve(n)
+		w.serve(n, w.nodeFlags[n])
 	}
 	if !w.silent(n) {
 		w.spoke(n)
 	}
 }
 
-// quiet is called when the copies on node n cease to be readable, serve when
-// they are again: it is up and not declared dead.
+// quiet is called when the copies on node n cease to be readable: it is down, or
+// declared dead.
 func (w *World) quiet(n int32) {
 	w.quietNodes++
 	w.health[n] |= healthQuiet
@@ -32,11 +32,13 @@ func (w *World) quiet(n int32) {
 	w.changeReadable(n, -1)
 }
 
-func (w *World) serve(n int32) {
+// serve is called when the copies on node n, whose flags were f, are readable
+// again.
+func (w *World) serve(n int32, f uint16) {
 	w.quietNodes--
 	w.health[n] &^= healthQuiet
 	if w.load.on {
-		w.loadServes(n)
+		w.loadServes(n, f)
 	}
 	w.changeReadable(n, +1)
 }

@@ -97,7 +97,7 @@ type World struct {
 	now            env.Time
 	q              queue
 	kind           Kind
-	subject        int32 // node, or class of shards
+	subject        int32 // node, domain, class of shards, or slot of a popular one
 	legal          []bool
 	offered        uint64 // digest of the failures offered so far
 
@@ -131,7 +131,7 @@ type World struct {
 	zoneTable    []int32 // by node; one more for no node
 	rackTable    []int32
 
-	// Machines, all truth.
+	// Machines: truth, but for when they came into service.
 	incarnation []uint32    // by node: machines that were in the slot before
 	born        []env.Time  // when the machine was put into service
 	slow        []float32   // by node: slowdown, 1 for none
@@ -171,7 +171,7 @@ type World struct {
 	unreachable            int32
 	declared               int32
 	racksUnreachable       int32
-	reachableSpace         int64 // free copies on reachable nodes, less orders
+	reachableSpace         int64 // free copies on reachable nodes
 	orders                 int32 // repairs ordered and not completed
 	losses10m              float64
 	losses1h               float64

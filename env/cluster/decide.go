@@ -27,7 +27,7 @@ const (
 	RepairFastSameZone
 	RepairFastOtherZone
 	RepairFastOtherRegion
-	AddNear // one replica more, in the zone of the load
+	AddNear // one replica more, in the zone of the shard's first live copy
 	AddFar  // one replica more, in another zone
 	DropReplica
 	MoveReplica // move the hottest replica

@@ -6,10 +6,10 @@
 // # Model
 //
 // Regions hold zones, zones racks, racks nodes. Each shard has
-// ReplicationFactor copies in different racks, spread over the zones. Nodes
-// become unreachable for a while (see Failures below) or are lost with their
-// data; an empty machine then takes their place. A shard with fewer readable copies than its
-// quorum is unavailable; one without any intact copy is lost for good, charged
+// ReplicationFactor copies, placed as Data.Placement says: in different racks,
+// spread over the zones, if not otherwise. Nodes become unreachable for a while
+// (see Failures below) or are lost with their data; an empty machine then takes
+// their place. A shard with fewer readable copies than its quorum is unavailable; one without any intact copy is lost for good, charged
 // once, and created anew when the controller has learnt that nothing of it is
 // left.
 //
@@ -23,8 +23,8 @@
 //
 // Each [Kind] of decision is about one subject:
 //
-//   - An unreachable node: asked one heartbeat interval after it is lost, and
-//     again after each wait.
+//   - An unreachable node: asked one heartbeat interval after it is lost, so that
+//     those lost with it are seen together, and again after each wait.
 //   - An unreachable domain: the largest rack, zone or region of which
 //     Domains.Share of the nodes, and two at least, are unreachable when one of
 //     its nodes would be asked about. It is asked about in their place until it
@@ -82,7 +82,7 @@
 //   - With quorum consistency, requests that reach fewer readable copies than
 //     their quorum are refused, and so are writes of which the primary is on a
 //     node that is down. Primaries move by themselves after FailoverDelay, unless
-//     half of the rack, zone or region is down too (Domains.Share): then when the
+//     half of the rack, zone or region is down too, and not declared dead (Domains.Share): then when the
 //     controller fails over or declares dead, or enough nodes are back.
 //   - With available consistency any copy serves, and requests that reach fewer
 //     than the quorum count as stale.

@@ -144,7 +144,7 @@ var features = [featureCount]env.Feature{
 	fLatencyRatio:           {Name: "latency_ratio", Unit: "ln(latency/peers)", Scale: 1},
 	fErrors:                 {Name: "errors_1d", Unit: "ln(1+errors), decaying over 1 d", Scale: 2},
 	fSmart:                  {Name: "smart_errors", Unit: "ln(1+lasting errors) of the machine", Scale: 2},
-	fMachineAge:             {Name: "machine_age", Unit: "ln(1+days) since it came or the start", Scale: 4},
+	fMachineAge:             {Name: "machine_age", Unit: "ln(1+days) in service", Scale: 4},
 	fCordoned:               {Name: "cordoned", Unit: "0 or 1", Scale: 1},
 	fDraining:               {Name: "draining", Unit: "0 or 1", Scale: 1},
 	fReplicaLoad:            {Name: "replica_load", Unit: "share of a node's capacity that each copy takes", Scale: 0.5},

@@ -8,7 +8,8 @@ import (
 
 // tries is how many nodes of a zone are looked at for a free stream, and
 // zoneTries of how many zones; drawing them keeps the cost independent of the
-// cluster's size.
+// cluster's size. (Assumed: a zone of which a tenth of the nodes is free is missed
+// in 3 % of the tries.)
 const (
 	tries     = 32
 	zoneTries = 8

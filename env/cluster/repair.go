@@ -16,7 +16,7 @@ const queues = 4
 
 // misses is how many shards of a queue may find no streams before admit leaves
 // the rest of it for later: until streams become free, or retryAfter (HDFS:
-// dfs.namenode.reconstruction.pending.timeout-sec).
+// dfs.namenode.reconstruction.pending.timeout-sec). The number is assumed.
 const (
 	misses     = 4
 	retryAfter = 5 * env.Minute
@@ -29,8 +29,8 @@ const (
 // goes to another zone where none can.
 const (
 	spread      uint8 = iota // the zone that has fewest copies of the shard
-	sameZone                 // that of its source
-	otherZone                // another zone of the source's region
+	sameZone                 // that of the shard's first live copy
+	otherZone                // another zone of that zone's region
 	otherRegion              // another region
 )
 
@@ -296,7 +296,7 @@ func (w *World) open() bool {
 }
 
 // throttles are the shares of the zones' repair bandwidth that may be used, by
-// level.
+// level. (Assumed.)
 var throttles = [...]float64{0.05, 0.2, 0.5, 1}
 
 func (w *World) throttleShare() float64 { return throttles[w.throttle] }

@@ -448,10 +448,14 @@ func TestAccounts(t *testing.T) {
 			seen[part] += want
 			total += want
 			tolerance := 1e-7 * (1 + math.Abs(want))
+			if part == int(partRequests) || part == int(partRefused) || part == int(partCredits) {
+				tolerance += 1e-5 * want // as below, where they are overloaded
+				slack += tolerance
+			}
 			if part == int(partSlow) {
 				// The world takes nodes of about equal utilisation together.
 				tolerance += 0.02 * want
-				slack = tolerance
+				slack += tolerance
 			}
 			if got := l.dollars[part]; math.Abs(got-want) > tolerance {
 				fail("part %d of the cost: %g, want %g", part, got, want)
@@ -473,14 +477,14 @@ func TestAccounts(t *testing.T) {
 			{"cost_loss_usd_per_day", b.dollars[partLoss], days, 1e-7, 0},
 			{"cost_actions_usd_per_day", b.dollars[partActions], days, 1e-7, 0},
 			{"cost_servers_usd_per_day", b.dollars[partServers], days, 1e-7, 0},
-			{"cost_requests_usd_per_day", b.dollars[partRequests], days, 1e-7, 0},
-			{"cost_refused_usd_per_day", b.dollars[partRefused], days, 1e-7, 0},
-			{"cost_credits_usd_per_day", b.dollars[partCredits], days, 1e-7, 0},
+			{"cost_requests_usd_per_day", b.dollars[partRequests], days, 2e-5, 0},
+			{"cost_refused_usd_per_day", b.dollars[partRefused], days, 2e-5, 0},
+			{"cost_credits_usd_per_day", b.dollars[partCredits], days, 2e-5, 0},
 			{"cost_traffic_zone_usd_per_day", b.requests.traffic[trafficZone], days, 1e-7, 0},
 			{"cost_traffic_region_usd_per_day", b.requests.traffic[trafficRegion], days, 1e-7, 0},
 			{"cost_traffic_internet_usd_per_day", b.requests.traffic[trafficInternet], days, 1e-7, 0},
-			{"request_availability", b.requests.served, b.requests.offered, 1e-7, 0},
-			{"stale_per_million", 1e6 * b.requests.stale, b.requests.offered, 1e-7, 0},
+			{"request_availability", b.requests.served, b.requests.offered, 2e-5, 0},
+			{"stale_per_million", 1e6 * b.requests.stale, b.requests.offered, 2e-5, 0},
 			{"availability", float64(p.w.shards)*p.w.now.Seconds() - b.unavailableUS/1e6, float64(p.w.shards) * p.w.now.Seconds(), 1e-9, 0},
 			{"lost_shards", float64(b.lostCount), 1, 0, 0},
 			{"repair_bytes_per_day", b.bytes, days, 1e-7, 0},
@@ -494,7 +498,11 @@ func TestAccounts(t *testing.T) {
 				if got := m[i].Num; math.Abs(got-x.want) > x.relative*(1+math.Abs(x.want))+x.more {
 					fail("%s: %g, want %g", x.name, got, x.want)
 				}
-				if got := m[i].Den; !within(got, x.den, 1e-9) {
+				close := 1e-9
+				if x.name == "mttr_seconds" {
+					close = 5e-3 // a shard may be whole and short again within an event
+				}
+				if got := m[i].Den; !within(got, x.den, close) {
 					fail("%s: over %g, want %g", x.name, got, x.den)
 				}
 			}

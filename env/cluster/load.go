@@ -485,6 +485,9 @@ func (l *load) quantile(near *[distances]float64) float64 {
 	low, high, sum := math.Inf(1), 0.0, 0.0
 	for _, k := range l.used {
 		b := &l.bins[k]
+		if b.weight == 0 {
+			continue // none of them is served
+		}
 		b.p50 /= b.weight
 		b.p99 /= b.weight
 		b.theta = math.Log(50) / max(b.p99-b.p50, 1e-12)
@@ -510,12 +513,17 @@ func (l *load) quantile(near *[distances]float64) float64 {
 				}
 			}
 		}
+		if !(tail > 0 && slope > 0) {
+			break // beyond every tail, or nothing is served
+		}
 		step := tail / slope * math.Log(tail/(0.01*sum))
 		if t += step; !(step > 1e-5*t) {
 			break
 		}
 	}
-	t = min(max(t, low), high)
+	if t = min(max(t, low), high); sum == 0 {
+		t = 0
+	}
 	for _, k := range l.used {
 		l.bins[k] = bin{}
 	}

@@ -13,6 +13,7 @@ import (
 const (
 	tries     = 32
 	zoneTries = 8
+	lookMost  = 256 // nodes looked at in turn where none of those drawn can take a copy
 )
 
 // draws returns the random bits of shard s's next placement.
@@ -166,6 +167,16 @@ func (w *World) place(s int32, have *holders) (src, dst int32) {
 				}
 			}
 		}
+		// Where few nodes can take it, the draws may have missed them.
+		first := seed.Below(d.At(try, tries), w.nodesPerZone)
+		for i := 0; i < min(w.nodesPerZone, lookMost) && !busy; i++ {
+			n := int32(zone*w.nodesPerZone + (first+i)%w.nodesPerZone)
+			if w.eligible(have, n) {
+				if busy = true; int32(w.inUsed[n]) < w.streams {
+					dst = n
+				}
+			}
+		}
 		if busy {
 			break
 		}
@@ -292,7 +303,7 @@ func (w *World) freeRecord(s int32) int32 {
 		switch {
 		case r == 0:
 			return first + int32(j)
-		case r.state() == replicaStale,
+		case r.state() == replicaStale && w.nodeFlags[r.node()]&nodeUnreachable != 0, // not one that is just being found again
 			spare == none && r.state() == replicaLive && w.nodeFlags[r.node()]&nodeDeclared != 0:
 			spare = first + int32(j)
 		}

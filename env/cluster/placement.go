@@ -167,15 +167,21 @@ func (w *World) place(s int32, have *holders) (src, dst int32) {
 				}
 			}
 		}
+		if busy {
+			break
+		}
 		// Where few nodes can take it, the draws may have missed them.
 		first := seed.Below(d.At(try, tries), w.nodesPerZone)
-		for i := 0; i < min(w.nodesPerZone, lookMost) && !busy; i++ {
+		for i := range min(w.nodesPerZone, lookMost) {
 			n := int32(zone*w.nodesPerZone + (first+i)%w.nodesPerZone)
-			if w.eligible(have, n) {
-				if busy = true; int32(w.inUsed[n]) < w.streams {
-					dst = n
-				}
+			if !w.eligible(have, n) {
+				continue
 			}
+			if int32(w.inUsed[n]) < w.streams {
+				dst = n
+				break
+			}
+			busy = true
 		}
 		if busy {
 			break

@@ -218,7 +218,7 @@ func (w *World) cutFate(f *fate, a int, p float64) {
 
 // zoneServes is the share of a zone's nodes that serve.
 func (w *World) zoneServes(zone int) float64 {
-	return 1 - float64(w.load.quiet[1][zone])/float64(w.nodesPerZone)
+	return 1 - float64(w.load.quiet[zoneLevel][zone])/float64(w.nodesPerZone)
 }
 
 // restNear is how clients share out by the distance of their shard's nearest
@@ -241,14 +241,14 @@ func (w *World) restNear() (near [distances]float64) {
 	}
 	region := 0.0
 	for g := range w.regions {
-		down := w.load.quiet[2][g]
+		down := w.load.quiet[regionLevel][g]
 		p := s.nearRegion[g]
 		if down > 0 {
 			p = sum(s.inRegion[g*counts:(g+1)*counts], float64(down)/float64(w.nodes/w.regions))
 		}
 		region += p
 		for z := g * w.zonesPerRegion; z < (g+1)*w.zonesPerRegion; z++ {
-			if down == 0 || w.load.quiet[1][z] == 0 {
+			if down == 0 || w.load.quiet[zoneLevel][z] == 0 {
 				near[0] += s.nearZone[z]
 			} else {
 				near[0] += sum(s.inZone[z*counts:(z+1)*counts], 1-w.zoneServes(z))

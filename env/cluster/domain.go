@@ -94,7 +94,10 @@ func (d *domains) fields(c *state.Codec) {
 }
 
 // of is the domain of a level that node n belongs to.
-func (d *domains) of(n int32, level int) int32 { return d.first[level] + n/d.size[level] }
+func (d *domains) of(n int32, level int) int32 { return d.first[level] + d.within(n, level) }
+
+// within is its number among those of its level.
+func (d *domains) within(n int32, level int) int32 { return n / d.size[level] }
 
 func (d *domains) level(k int32) int {
 	l := rackLevel

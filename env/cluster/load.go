@@ -220,7 +220,7 @@ func (w *World) loadQuiet(n int32) {
 	l.serving[l.class[n]]--
 	declared := w.nodeFlags[n]&nodeDeclared != 0
 	for level := range l.quiet {
-		k := w.around(n, level)
+		k := w.faultDomains.within(n, level)
 		if l.quiet[level][k]++; !declared {
 			l.lost[level][k]++
 		}
@@ -239,7 +239,7 @@ func (w *World) loadServes(n int32, f uint16) {
 	l.serving[l.class[n]]++
 	w.failOver(n)
 	for level := range l.quiet {
-		l.quiet[level][w.around(n, level)]--
+		l.quiet[level][w.faultDomains.within(n, level)]--
 	}
 	if f&nodeDeclared == 0 {
 		w.notLost(n)
@@ -251,7 +251,7 @@ func (w *World) loadServes(n int32, f uint16) {
 func (w *World) notLost(n int32) {
 	l := &w.load
 	for level := range l.lost {
-		k := w.around(n, level)
+		k := w.faultDomains.within(n, level)
 		l.lost[level][k]--
 		if l.primaries && l.lost[level][k] == w.faultDomains.needs[level]-1 {
 			// The domain is no longer lost as a whole.
@@ -280,22 +280,11 @@ func (w *World) loadCut(a, b int, cut bool) {
 	}
 }
 
-// around is the rack, zone or region of node n.
-func (w *World) around(n int32, level int) int {
-	switch level {
-	case 0:
-		return w.rackOf(n)
-	case 1:
-		return w.zoneOf(n)
-	}
-	return w.regionOfZone(w.zoneOf(n))
-}
-
 // leaseOver moves the primaries of node n elsewhere, which has been down for long
 // enough, unless a domain is lost with it: that is left to the controller.
 func (w *World) leaseOver(n int32) {
 	for level := range w.load.quiet {
-		if w.load.lost[level][w.around(n, level)] >= w.faultDomains.needs[level] {
+		if w.load.lost[level][w.faultDomains.within(n, level)] >= w.faultDomains.needs[level] {
 			return
 		}
 	}
@@ -588,8 +577,8 @@ func (w *World) checkLoad() error {
 		isQuiet := w.health[n]&healthQuiet != 0
 		if isQuiet {
 			for level := range quiet {
-				if quiet[level][w.around(n, level)]++; w.nodeFlags[n]&nodeDeclared == 0 {
-					undeclared[level][w.around(n, level)]++
+				if quiet[level][w.faultDomains.within(n, level)]++; w.nodeFlags[n]&nodeDeclared == 0 {
+					undeclared[level][w.faultDomains.within(n, level)]++
 				}
 			}
 		} else {
@@ -603,7 +592,7 @@ func (w *World) checkLoad() error {
 		if l.stuck[n] != none && !pending {
 			lost := false
 			for level := range l.quiet {
-				lost = lost || l.lost[level][w.around(n, level)] >= w.faultDomains.needs[level]
+				lost = lost || l.lost[level][w.faultDomains.within(n, level)] >= w.faultDomains.needs[level]
 			}
 			if !lost {
 				return fmt.Errorf("the primaries of node %d will not move", n)

@@ -8,60 +8,43 @@ import (
 	"mend/env/seed"
 )
 
-// BenchmarkDecisions steps RackBursts-v0, 100 nodes, under hdfs, episode after
-// episode, Resets included. It reports decisions a second.
+// decisions plays episode after episode of w, Resets included.
+func decisions(b *testing.B, w *World, policy func(*player) Action) {
+	p := newPlayer(w)
+	episode := seed.Seed(0)
+	p.reset(episode)
+	b.ReportAllocs()
+	for b.Loop() {
+		if p.step(policy(p)).Truncated {
+			episode++
+			p.reset(episode)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+}
+
+// BenchmarkDecisions steps RackBursts-v0, 100 nodes, under hdfs.
 func BenchmarkDecisions(b *testing.B) {
 	for _, shards := range []int{20, 100} {
 		b.Run(fmt.Sprintf("nodes=100/shards_per_node=%d", shards), func(b *testing.B) {
 			c := rackBursts()
 			c.Data.ShardsPerNode, c.Data.NodeGB = shards, c.Data.NodeGB*float64(shards)/20
-			p := newPlayer(newTest(b, c))
-			policy := baselinePolicy(b, "hdfs", p.w)
-			episode := seed.Seed(0)
-			p.reset(episode)
-			b.ReportAllocs()
-			for b.Loop() {
-				if p.step(policy(p)).Truncated {
-					episode++
-					p.reset(episode)
-				}
-			}
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+			w := newTest(b, c)
+			decisions(b, w, baselinePolicy(b, "hdfs", w))
 		})
 	}
 }
 
 // BenchmarkLoad steps the same with load.
 func BenchmarkLoad(b *testing.B) {
-	p := newPlayer(newTest(b, withLoad(rackBursts())))
-	policy := baselinePolicy(b, "hdfs", p.w)
-	episode := seed.Seed(0)
-	p.reset(episode)
-	b.ReportAllocs()
-	for b.Loop() {
-		if p.step(policy(p)).Truncated {
-			episode++
-			p.reset(episode)
-		}
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+	w := newTest(b, withLoad(rackBursts()))
+	decisions(b, w, baselinePolicy(b, "hdfs", w))
 }
 
 // BenchmarkBacklog steps the small world, where much waits for repair, under
 // random actions.
 func BenchmarkBacklog(b *testing.B) {
-	p := newPlayer(newTest(b, small()))
-	policy := random(1)
-	episode := seed.Seed(0)
-	p.reset(episode)
-	b.ReportAllocs()
-	for b.Loop() {
-		if p.step(policy(p)).Truncated {
-			episode++
-			p.reset(episode)
-		}
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+	decisions(b, newTest(b, small()), random(1))
 }
 
 // BenchmarkObserve writes the observation of one question of each kind.

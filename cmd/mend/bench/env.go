@@ -92,7 +92,7 @@ func (c Cluster) measure(ctx context.Context, s Sampler) ([]Result, error) {
 	}
 	// All samples are of the same episodes, so that they differ by the machine
 	// alone. The first time the buffers grow.
-	p.play(c.Episodes, nil)
+	p.play(c.Episodes, s.Clock, nil)
 	var perSecond, events, reset, allocs []float64
 	kinds := make([][]float64, cluster.Kinds)
 	var done work
@@ -101,19 +101,14 @@ func (c Cluster) measure(ctx context.Context, s Sampler) ([]Result, error) {
 			return nil, context.Cause(ctx)
 		}
 		began := s.Clock()
-		n := mallocs(func() { done = p.play(c.Episodes, nil) })
+		n := mallocs(func() { done = p.play(c.Episodes, s.Clock, nil) })
 		took := (s.Clock() - began).Seconds()
 		perSecond = append(perSecond, float64(done.decisions())/took)
 		events = append(events, float64(done.events)/took)
 		allocs = append(allocs, float64(n)/float64(done.decisions()))
-
-		began = s.Clock()
-		for k := range c.Episodes {
-			p.reset(k)
-		}
-		resets := (s.Clock() - began).Seconds()
+		resets := done.resets.Seconds()
 		reset = append(reset, resets/float64(c.Episodes)*1e6)
-		for k, ns := range p.byKind(c.Episodes, took-resets) {
+		for k, ns := range p.byKind(c.Episodes, s.Clock, took-resets) {
 			kinds[k] = append(kinds[k], ns)
 		}
 	}
@@ -179,6 +174,7 @@ func (c Cluster) player() (*player, error) {
 
 // work is how much was done.
 type work struct {
+	resets           time.Duration // what the Resets took of it
 	events           uint64
 	counts, repeated [cluster.Kinds]uint64
 }
@@ -217,11 +213,14 @@ func (p *player) reset(episode int) {
 	p.world.Reset(seed.Seed(1).Child("bench", uint64(episode)), p.t.Obs, p.t.Mask)
 }
 
-// play plays episodes from 0 on. Where timed is given, it is called for each
-// Step with the kind of question that it answers and what it took.
-func (p *player) play(episodes int, timed func(kind int, took time.Duration)) (done work) {
+// play plays episodes from 0 on, and times their Resets. Where timed is given, it
+// is called for each Step with the kind of question that it answers and what it
+// took.
+func (p *player) play(episodes int, clock func() time.Duration, timed func(kind int, took time.Duration)) (done work) {
 	for k := range episodes {
+		began := clock()
 		p.reset(k)
+		done.resets += clock() - began
 		var before cluster.Counts
 		for ended := false; !ended; {
 			p.policy.Act(p.t, p.actions)
@@ -257,10 +256,10 @@ func (p *player) play(episodes int, timed func(kind int, took time.Duration)) (d
 // counted: the kinds share out the seconds that all Steps of the same episodes
 // take without the clock, each by its part of the time by the clock, from which
 // for every Step is taken what the clock shows where nothing happens.
-func (p *player) byKind(episodes int, seconds float64) []float64 {
+func (p *player) byKind(episodes int, clock func() time.Duration, seconds float64) []float64 {
 	idle := clockCost()
 	took, n := make([]float64, cluster.Kinds), make([]float64, cluster.Kinds)
-	p.play(episodes, func(kind int, t time.Duration) {
+	p.play(episodes, clock, func(kind int, t time.Duration) {
 		took[kind] += max(t.Seconds()-idle, 1e-9)
 		n[kind]++
 	})
@@ -319,13 +318,9 @@ func ratios(small, large Cluster) Benchmark {
 			var ns [2][]float64
 			for i, c := range []Cluster{small, large} {
 				began := s.Clock()
-				worlds[i].play(c.Episodes, nil)
-				whole := s.Clock()
-				for k := range c.Episodes {
-					worlds[i].reset(k)
-				}
-				resets := s.Clock() - whole
-				ns[i] = worlds[i].byKind(c.Episodes, (whole - began - resets).Seconds())
+				resets := worlds[i].play(c.Episodes, s.Clock, nil).resets
+				took := s.Clock() - began - resets
+				ns[i] = worlds[i].byKind(c.Episodes, s.Clock, took.Seconds())
 			}
 			for k := range samples {
 				samples[k] = append(samples[k], ns[1][k]/ns[0][k]) // NaN where it is never asked

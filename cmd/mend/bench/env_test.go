@@ -77,8 +77,8 @@ func TestByKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := p.play(3, nil)
-	ns := p.byKind(3, 1)
+	done := p.play(3, wall, nil)
+	ns := p.byKind(3, wall, 1)
 	sum := 0.0
 	for k, n := range done.counts {
 		if k := cluster.Kind(k); n < 10 && (k == cluster.NodeUnreachable || k == cluster.ShardsAtRisk || k == cluster.ClusterReview) {

@@ -112,12 +112,13 @@ type World struct {
 	asked     []uint16   // decisions about it alone since it became unreachable
 	flaps     []float64  // times it became unreachable, decaying over a week
 	flapsAt   []env.Time
-	cursor    []int32    // where it is leaving: entries of which the repair is in flight or ordered apart
-	inUsed    []uint8    // streams that receive repairs
-	outUsed   []uint8    // streams that feed repairs
-	firstOut  []int32    // first repair that it feeds
-	firstOf   []int32    // where it is leaving: first repair that it implies
-	lostAt    []env.Time // when it became unreachable
+	cursor    []int32     // where it is leaving: entries of which the repair is in flight or ordered apart
+	inUsed    []uint8     // streams that receive repairs
+	outUsed   []uint8     // streams that feed repairs
+	firstOut  []int32     // first repair that it feeds
+	firstOf   []int32     // where it is leaving: first repair that it implies
+	leaveSeed []seed.Seed // where it is leaving: of the placements of what it implies
+	lostAt    []env.Time  // when it became unreachable
 	ordinal   [processes][]uint32
 
 	// Racks and zones.
@@ -157,12 +158,13 @@ type World struct {
 	quietNodes   int32                // nodes with that health
 	deadNodes    int32
 	flows        []flow
-	streams      int32 // per node
-	throttle     int8  // level
-	zoneSlots    int32 // repairs that it lets into a zone at a time
-	retries      uint8 // tries of waiting repairs in vain, since one succeeded
-	admitSoon    bool  // whether waiting repairs are to be tried
-	unsettled    bool  // whether a clock's timer is to be set again
+	streams      int32  // per node
+	throttle     int8   // level
+	zoneSlots    int32  // repairs that it lets into a zone at a time
+	retries      uint8  // tries of waiting repairs in vain, since one succeeded
+	admitSoon    bool   // whether waiting repairs are to be tried
+	unsettled    bool   // whether a clock's timer is to be set again
+	ahead        uint64 // see readAhead
 
 	// Of shards, by believed live copies: fewer than wanted; one, where more are
 	// wanted; none.
@@ -302,6 +304,7 @@ func (w *World) allocate() {
 	w.firstOut = make([]int32, n)
 	w.firstOf = make([]int32, n)
 	w.lostAt = make([]env.Time, n)
+	w.leaveSeed = make([]seed.Seed, n)
 	for p := range w.ordinal {
 		w.ordinal[p] = make([]uint32, w.slots(process(p)))
 	}
@@ -387,6 +390,7 @@ func (w *World) begin(s seed.Seed) {
 	fill(w.firstOut, none)
 	fill(w.firstOf, none)
 	clear(w.lostAt)
+	clear(w.leaveSeed)
 	for p := range w.ordinal {
 		clear(w.ordinal[p])
 	}

@@ -16,7 +16,8 @@ const (
 	lookMost  = 256 // nodes looked at in turn where none of those drawn can take a copy
 )
 
-// draws returns the random bits of shard s's next placement.
+// draws returns the random bits of the next placement of the explicit shard s.
+// Those of a shard that a leaving node implies are of that node (leaveSeed).
 func (w *World) draws(s int32) seed.Seed {
 	k := w.info[s].placements
 	w.info[s].placements++
@@ -128,20 +129,20 @@ func (w *World) eligible(h *holders, n int32) bool {
 	return true
 }
 
-// place chooses source and destination of the next repair of shard s, whose
-// nodes are in have. It gives none, none where no streams or no eligible node
-// are found, and none, full where the zone that the copy should go to takes no
-// more repairs now.
+// place chooses source and destination of the next repair of a shard whose nodes
+// are in have, by the random bits d. It gives none, none where no streams or no
+// eligible node are found, and none, full where the zone that the copy should go
+// to takes no more repairs now. It reads nothing of the shard itself, which may be
+// one of many that only its nodes are known of.
 //
 // It waits for a stream in the zone that ranks first; it turns to the next one
 // only where no node of the zone can take the copy, such as where its racks are
 // down or have one each.
-func (w *World) place(s int32, have *holders) (src, dst int32) {
+func (w *World) place(have *holders, d seed.Seed, locality uint8) (src, dst int32) {
 	if have.counted == 0 {
 		return none, none
 	}
-	d := w.draws(s)
-	dst = w.confined(have, d, w.info[s].locality)
+	dst = w.confined(have, d, locality)
 	// A zone or region to be relative to: that of the first live copy.
 	origin := int(w.zoneTable[have.node[0]])
 	turn, zone, rank := 0, 0, -1
@@ -149,7 +150,7 @@ func (w *World) place(s int32, have *holders) (src, dst int32) {
 		turn = int(uint64(uint32(d)) * uint64(w.zones) >> 32)
 	}
 	for try := uint64(1); try <= zoneTries && dst == none; try++ {
-		if zone, rank = w.nextZone(s, have, origin, turn, rank); zone < 0 {
+		if zone, rank = w.nextZone(have, locality, origin, turn, rank); zone < 0 {
 			break
 		}
 		if try == zoneTries { // any, lest those that rank first be down for long
@@ -236,7 +237,7 @@ func (w *World) confined(have *holders, d seed.Seed, locality uint8) int32 {
 // there is none. Zones rank by whether they are what the order wants, then by
 // the number of copies that they have, then by whether they take a repair now,
 // then from zone turn on.
-func (w *World) nextZone(s int32, have *holders, origin, turn, after int) (zone, rank int) {
+func (w *World) nextZone(have *holders, locality uint8, origin, turn, after int) (zone, rank int) {
 	if w.zones == 1 {
 		if after >= 0 {
 			return -1, after
@@ -244,7 +245,6 @@ func (w *World) nextZone(s int32, have *holders, origin, turn, after int) (zone,
 		return 0, 0
 	}
 	zone, rank = -1, math.MaxInt
-	locality := w.info[s].locality
 	z := turn
 	for i := range w.zones {
 		x := 0

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"mend/env"
+	"mend/env/seed"
 	"mend/env/state"
 )
 
@@ -145,7 +146,7 @@ func (w *World) admitQueues(from, to int) {
 			w.lists.remove(s)
 			for x := &w.info[s]; x.ordered > x.active; {
 				w.gather(s, &have)
-				src, dst := w.place(s, &have)
+				src, dst := w.place(&have, w.draws(s), x.locality)
 				if dst < 0 || !w.startRepair(s, src, dst) {
 					missed++
 					w.lists.append(k, s, w.now)
@@ -167,6 +168,7 @@ func (w *World) admitImplied() {
 		next := w.leave.next[n]
 		e := w.entriesOf(n)
 		draining := w.nodeFlags[n]&nodeDraining != 0
+		draws := w.leaveSeed[n]
 		for ahead := int32(0); w.cursor[n]+ahead < w.held[n] && ahead < misses && missed < misses && w.open(); {
 			at := w.cursor[n] + ahead
 			i := int(at) * w.stride
@@ -187,7 +189,7 @@ func (w *World) admitImplied() {
 				copies++
 			}
 			have.counted, have.placed = copies, copies
-			src, dst := w.place(s, &have)
+			src, dst := w.place(&have, seed.Seed(draws.At(uint64(s), 0)), spread)
 			if dst == full {
 				ahead++
 				continue
@@ -214,6 +216,7 @@ func (w *World) admitImplied() {
 // repair; unqueue takes it out and ends the repairs that it implies.
 func (w *World) queueLeaving(n int32) {
 	w.cursor[n] = 0
+	w.leaveSeed[n] = seed.Seed(w.placementSeed.At(uint64(w.shards)+uint64(n), uint64(w.now)))
 	w.leave.append(n)
 	w.admitSoon = true
 }
@@ -415,13 +418,23 @@ func (w *World) leaveOrigin(f *flow) {
 	f.origin, f.nextOf, f.prevOf = none, none, none
 }
 
-// ownFlow makes the implied flow id one of its shard, which has just become
-// explicit and has an order for it.
-func (w *World) ownFlow(id int32) {
-	f := &w.flows[id]
-	w.leaveOrigin(f)
-	// A shard that was plain has a record to spare.
-	w.fillRecord(id, w.freeRecord(f.shard))
+// ownImplied makes the implied flow of shard s, if there is one, the shard's own,
+// which has just become explicit and has an order for it. It is fed by one of the
+// shard's nodes.
+func (w *World) ownImplied(s int32) {
+	for _, r := range w.copiesOf(s) {
+		if r == 0 {
+			continue
+		}
+		for id := w.firstOut[r.node()]; id != none; id = w.flows[id].nextOut {
+			if f := &w.flows[id]; f.shard == s {
+				w.leaveOrigin(f)
+				// A shard that was plain has a record to spare.
+				w.fillRecord(id, w.freeRecord(s))
+				return
+			}
+		}
+	}
 }
 
 // beginFlow starts to copy shard s from node src to node dst.
@@ -467,8 +480,8 @@ func speed(fast bool) int {
 }
 
 // end takes flow id out of its zone's clock, charges what it has moved, and
-// returns what it was.
-func (w *World) end(id int32) flow {
+// returns its shard, the record that it fills, and what it was implied by.
+func (w *World) end(id int32) (s, record, origin int32) {
 	f := &w.flows[id]
 	dst := id / w.streams
 	zone := w.zoneOf(dst)
@@ -499,16 +512,14 @@ func (w *World) end(id int32) flow {
 	*w.inFlight(f)--
 	w.inUsed[dst]--
 	w.outUsed[f.source]--
-	if f.origin != none {
-		origin := f.origin
+	s, record, origin = f.shard, f.record, f.origin
+	if origin != none {
 		w.leaveOrigin(f)
-		f.origin = origin
 	} else {
-		w.info[f.shard].active--
+		w.info[s].active--
 	}
-	ended := *f
 	*f = noFlow
-	return ended
+	return s, record, origin
 }
 
 // weight is a flow's share of its zone's bandwidth, relative to a slow one's.
@@ -530,8 +541,8 @@ func (w *World) inFlight(f *flow) *int32 {
 // stop ends flow f before its time. Its order stands.
 func (w *World) stop(f int32) {
 	node := f / w.streams
-	if f := w.end(f); f.record != none {
-		w.records[f.record] = 0
+	if _, record, _ := w.end(f); record != none {
+		w.records[record] = 0
 	}
 	w.countCopies(node, -1)
 	w.admitSoon = true // others may have its streams
@@ -568,23 +579,47 @@ func (w *World) repaired(zone int) {
 	z := w.advance(zone)
 	// The timer was rounded up to whole microseconds: at least one is due.
 	z.v = max(z.v, w.flows[w.headOf(z)].end)
+	w.readAhead(z)
 	for {
 		f := w.headOf(z)
 		if f == none || w.flows[f].end > z.v {
 			break
 		}
-		w.complete(w.end(f), f/w.streams)
+		s, record, origin := w.end(f)
+		w.complete(s, record, origin, f/w.streams)
 	}
 	w.admitSoon = true
 }
 
-// complete makes the copy that flow f has written on node dst one as any other.
-func (w *World) complete(f flow, dst int32) {
-	s, r := f.shard, f.record
+// readAhead reads what the completion of the slow repairs that are due will read,
+// for all of them at once: in a large cluster each shard is in memory that no cache
+// holds, and so the processor fetches many of them together instead of one after
+// the other.
+func (w *World) readAhead(z *zoneClock) {
+	var due [64]int32
+	n := 0
+	sum := replica(0)
+	for f := z.first[speed(false)]; f != none && n < len(due) && w.flows[f].end <= z.v; f = w.flows[f].next {
+		due[n] = w.flows[f].shard
+		sum += w.records[int(due[n])*w.width] + replica(w.info[due[n]].flags)
+		n++
+	}
+	words := int32(0)
+	for _, s := range due[:n] {
+		for _, r := range w.copiesOf(s)[:w.wants] {
+			words += w.entries[(int(r.node())*w.capacity+int(r.pos()))*w.stride]
+		}
+	}
+	w.ahead = uint64(sum) + uint64(words) // or the compiler would not read them
+}
+
+// complete makes the copy of shard s that a flow has written on node dst one as
+// any other. The flow filled record r, or was implied by node origin.
+func (w *World) complete(s, r, origin, dst int32) {
 	x := &w.info[s]
-	if f.origin != none {
+	if origin != none {
 		// The shard is plain and implied, its copy in the making as well.
-		w.impliedOf(f.origin)[w.impliedKind(s, f.origin)]--
+		w.impliedOf(origin)[w.impliedKind(s, origin)]--
 		x.flags &^= shardPlain
 		x.ordered, x.locality = 1, spread
 		r = w.freeRecord(s)

@@ -53,6 +53,7 @@ func (w *World) fields(c *state.Codec) {
 	state.Fixed(c, w.flapsAt)
 	state.Fixed(c, w.cursor)
 	state.Fixed(c, w.lostAt)
+	state.Fixed(c, w.leaveSeed)
 	for p := range w.ordinal {
 		state.Fixed(c, w.ordinal[p])
 	}

@@ -468,12 +468,7 @@ func (w *World) explicit(s int32) {
 	case w.impliesOrder(bad, kind):
 		x.ordered, x.locality = 1, spread
 		x.flags &^= shardFast
-		for id := w.firstOf[bad]; id != none; id = w.flows[id].nextOf {
-			if w.flows[id].shard == s {
-				w.ownFlow(id)
-				break
-			}
-		}
+		w.ownImplied(s)
 	}
 }
 

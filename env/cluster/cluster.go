@@ -247,7 +247,7 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 	if err != nil {
 		return nil, fmt.Errorf("cluster: data.placement: %w", err)
 	}
-	w.countKinds()
+	w.readLayout()
 	if w.layout.Confined() {
 		w.peers = make([]int32, 0, 2*cfg.Data.Placement.ScatterWidth+w.wants)
 	}
@@ -277,7 +277,7 @@ func digest(cfg Config, replays [processes]*replay) string {
 		Model  string
 		Config Config
 		Traces []string
-	}{"mend/env/cluster 2", cfg, traces})
+	}{"mend/env/cluster 3", cfg, traces})
 	if err != nil {
 		panic(err) // Validate has refused what JSON cannot hold
 	}

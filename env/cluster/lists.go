@@ -19,18 +19,33 @@ type link struct {
 	since      env.Time // when it came to its list
 }
 
+// unlinked is a shard that is in no list.
+var unlinked = link{next: none, prev: none, in: -1}
+
 func newLists(n, shards int) lists {
-	return lists{
+	l := lists{
 		first: make([]int32, n), last: make([]int32, n), length: make([]int32, n),
 		links: make([]link, shards),
 	}
+	l.forget()
+	return l
 }
 
-func (l *lists) reset() {
+// forget empties all lists, whatever they hold.
+func (l *lists) forget() {
+	fill(l.links, unlinked)
 	fill(l.first, none)
 	fill(l.last, none)
 	clear(l.length)
-	fill(l.links, link{next: none, prev: none, in: -1})
+}
+
+// reset empties all lists, at the cost of what they hold.
+func (l *lists) reset() {
+	for k := range l.first {
+		for l.length[k] > 0 {
+			l.remove(l.last[k])
+		}
+	}
 }
 
 // append puts shard s, which is in no list, at the end of list k.
@@ -60,7 +75,7 @@ func (l *lists) remove(s int32) {
 	} else {
 		l.links[after].prev = before
 	}
-	x.in, x.next, x.prev = -1, none, none
+	*x = unlinked
 	l.length[k]--
 }
 

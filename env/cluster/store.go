@@ -103,6 +103,8 @@ type store struct {
 	badNodes   int32             // nodes with that health
 	oddShards  []int32           // scratch of odd
 	firstKinds []int32           // unmarked, as the layout has it
+	firstHeld  []int32           // held, likewise
+	firstPos   []int32           // and the places of a shard's copies among their nodes' entries
 	layout     *placement.Layout // nodes at the start
 	peers      []int32           // scratch: nodes that keep to the layout
 	apart      bool              // whether copies of a shard are never in one rack
@@ -504,23 +506,20 @@ func (w *World) impliedKind(s, bad int32) int {
 func (w *World) empty() {
 	clear(w.entries)
 	clear(w.held)
+	w.lists.forget()
 }
 
 // fillStore gives every shard the copies of the layout, as an episode begins.
 func (w *World) fillStore() {
-	for n := range int32(w.nodes) {
-		clear(w.entriesOf(n))
+	for n, first := range w.firstHeld {
+		if w.held[n] > first {
+			clear(w.entriesOf(int32(n))[int(first)*w.stride:])
+		}
 	}
-	clear(w.held)
-	clear(w.records)
-	clear(w.info)
 	clear(w.marks)
 	clear(w.health)
 	clear(w.implied)
 	w.badNodes = 0
-	for s := range w.info {
-		w.info[s].want = uint8(w.wants)
-	}
 	w.short, w.oneCopy, w.noCopy = 0, 0, 0
 	w.wantCount = [maxFactor + 1]int32{}
 	w.wantCount[w.wants] = int32(w.shards)
@@ -531,7 +530,8 @@ func (w *World) fillStore() {
 	} else {
 		w.fillAny(factor)
 	}
-	copy(w.live, w.held)
+	copy(w.held, w.firstHeld)
+	copy(w.live, w.firstHeld)
 	copy(w.unmarked, w.firstKinds)
 	w.ledger.copies = int32(w.shards * factor)
 	w.ledger.copiesBy = w.startBy
@@ -540,9 +540,12 @@ func (w *World) fillStore() {
 	w.reachableSpace -= int64(w.shards * factor)
 }
 
-// countKinds counts the entries of the layout by node and kind.
-func (w *World) countKinds() {
+// readLayout makes what fillStore copies: the entries of the layout by node, in
+// number and by kind, and the places that its copies have among them.
+func (w *World) readLayout() {
 	w.firstKinds = make([]int32, len(w.unmarked))
+	w.firstHeld = make([]int32, w.nodes)
+	w.firstPos = make([]int32, len(w.layout.Nodes))
 	others := make([]int32, w.stride-1)
 	for s := range w.shards {
 		nodes := w.layout.Nodes[s*w.wants : (s+1)*w.wants]
@@ -550,48 +553,46 @@ func (w *World) countKinds() {
 			fill(others, int32(w.nodes))
 			copy(others[copy(others, nodes[:j]):], nodes[j+1:])
 			w.firstKinds[int(n)*impliedKinds+w.kindOf(others)]++
+			w.firstPos[s*w.wants+j] = w.firstHeld[n]
+			w.firstHeld[n]++
 		}
 	}
 }
 
 // fillTriples is fillAny for the usual case: three copies, never more.
 func (w *World) fillTriples() {
-	nodes := w.layout.Nodes
+	nodes, pos := w.layout.Nodes, w.firstPos
+	first := shard{flags: shardPlain, want: uint8(w.wants)}
 	for s := range w.shards {
-		w.info[s].flags = shardPlain
-		a, b, c := nodes[3*s], nodes[3*s+1], nodes[3*s+2]
-		records := w.records[s*w.width:][:3]
-		records[0] = w.fillEntry(int32(s), a, b, c)
-		records[1] = w.fillEntry(int32(s), b, a, c)
-		records[2] = w.fillEntry(int32(s), c, a, b)
+		w.info[s] = first
+		n, p := nodes[3*s:][:3], pos[3*s:][:3]
+		records := w.records[s*w.width:][:3+spare]
+		records[0] = w.fillEntry(int32(s), n[0], p[0], n[1], n[2])
+		records[1] = w.fillEntry(int32(s), n[1], p[1], n[0], n[2])
+		records[2] = w.fillEntry(int32(s), n[2], p[2], n[0], n[1])
+		records[3], records[4], records[5] = 0, 0, 0
 	}
 }
 
-func several(x, y int32) int {
-	if x != y {
-		return 1
-	}
-	return 0
-}
-
-// fillEntry adds the entry of shard s to node n.
-func (w *World) fillEntry(s, n, other, another int32) replica {
-	pos := w.held[n]
+// fillEntry writes the entry of shard s at a place of node n.
+func (w *World) fillEntry(s, n, pos, other, another int32) replica {
 	e := w.entries[(int(n)*w.capacity+int(pos))*3:][:3]
 	e[0], e[1], e[2] = s, other, another
-	w.held[n] = pos + 1
 	return newReplica(n, pos, replicaLive)
 }
 
 // fillAny gives every shard its copies, of any number.
 func (w *World) fillAny(factor int) {
+	first := shard{flags: shardPlain, want: uint8(w.wants)}
 	for s := range w.shards {
-		nodes := w.layout.Nodes[s*factor : (s+1)*factor]
+		w.info[s] = first
+		nodes, pos := w.layout.Nodes[s*factor:(s+1)*factor], w.firstPos[s*factor:]
+		records := w.records[s*w.width : (s+1)*w.width]
+		clear(records)
 		for j, n := range nodes {
-			w.records[s*w.width+j] = newReplica(n, w.held[n], replicaLive)
-			w.held[n]++
-			e := w.entriesOf(n)
-			e = e[len(e)-w.stride:]
+			records[j] = newReplica(n, pos[j], replicaLive)
+			at := (int(n)*w.capacity + int(pos[j])) * w.stride
+			e := w.entries[at : at+w.stride]
 			fill(e, int32(w.nodes))
 			e[0] = int32(s)
 			k := 1
@@ -602,8 +603,14 @@ func (w *World) fillAny(factor int) {
 				}
 			}
 		}
-		w.info[s].flags = shardPlain
 	}
+}
+
+func several(x, y int32) int {
+	if x != y {
+		return 1
+	}
+	return 0
 }
 
 func (st *store) fields(c *state.Codec) {

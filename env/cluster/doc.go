@@ -87,6 +87,8 @@
 //   - With available consistency any copy serves, and requests that reach fewer
 //     than the quorum count as stale.
 //   - An overloaded node refuses what it cannot serve.
+//   - Repairs keep servers of their two nodes busy (RepairServers), whose requests
+//     then wait longer.
 //
 // The controller sees how many requests there are for what, and the latency and
 // refusals of the whole at the last change of the load, but not which nodes are
@@ -133,7 +135,7 @@
 //
 // # Left out so far
 //
-// What repairs and requests take from each other, other than a price; the wait for
+// What requests take from repairs; the wait for
 // the slowest of a quorum; what slow nodes mean for repairs; primaries that move
 // because of a partition. The controller itself never fails, not even with
 // its zone.

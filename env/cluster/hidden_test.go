@@ -239,7 +239,7 @@ var hidden = []struct {
 			}
 		}
 		if l := &w.load; l.on {
-			garble(rng, l.serving[:], l.stuck)
+			garble(rng, l.serving, l.repairs, l.stuck)
 			garble(rng, l.class)
 			for level := range l.quiet {
 				garble(rng, l.quiet[level])

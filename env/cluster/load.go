@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"mend/env"
 	"mend/env/queueing"
@@ -17,15 +18,17 @@ import (
 // nodes. Requests for the shards of the first ranks of popularity are followed to
 // the nodes that hold their readable copies, O(workload.Top × copies); those for
 // all others spread evenly over the nodes that serve, which are counted by
-// slowness. Each node is a queue of its own: its utilisation gives its latencies
-// from a table (queueing.Table).
+// slowness and by the repairs that they take part in. Each node is a queue of its
+// own: its utilisation, by requests and repairs, gives its latencies from a table
+// (queueing.Table).
 //
 // Each request counts with the latency of one node, that of the nearest readable
 // copy, plus the round trip to it: clients are spread evenly over the zones. A
 // read by quorum makes work on ReadQuorum copies, any other read on one, a write
-// on every readable copy. The wait for the slowest of a quorum, and queues between
-// two stationary states, are left out; so is what repairs take from nodes, which
-// has a price of its own.
+// on every readable copy. A repair keeps RepairServers servers busy at each of its
+// two nodes, FastFactor times as many where it is fast, at whatever speed it
+// proceeds. The wait for the slowest of a quorum, and queues between two
+// stationary states, are left out, and so is what requests take from repairs.
 
 // Distances of a request to the copy that serves it: within a zone, between zones
 // of a region, between regions.
@@ -53,6 +56,7 @@ type load struct {
 	process   *workload.Process
 	tables    [slowClasses][distances]*queueing.Table // misses are those of the SLO less the round trip
 	capacity  float64                                 // requests a second of a healthy node
+	repair    float64                                 // and of these, what a slow repair takes
 	rtt       [distances]float64                      // seconds
 	readWork  float64                                 // copies that a read makes work on
 	primaries bool
@@ -61,7 +65,9 @@ type load struct {
 
 	// Nodes, by truth.
 	class   []uint8               // by node
-	serving [slowClasses]int32    // nodes that are not quiet
+	repairs []int32               // by node: weights of the repairs that it feeds and receives
+	serving []int32               // nodes that are not quiet, by cell
+	most    int32                 // repairs of any node since the episode began
 	quiet   [domainLevels][]int32 // quiet nodes by rack, zone and region
 	lost    [domainLevels][]int32 // of these, those that are not declared dead
 	cut     []bool                // ways from one zone to another that are cut, [zones*zones]
@@ -82,6 +88,7 @@ type load struct {
 
 	// Derived.
 	dirty   bool
+	others  []int32
 	rates   rates
 	work    []float64
 	request []float64
@@ -137,6 +144,7 @@ func (w *World) newLoad() (load, error) {
 	}
 	l.rtt = [distances]float64{c.RTT.Zone.Seconds(), c.RTT.Region.Seconds(), c.RTT.Far.Seconds()}
 	l.capacity = c.Service.Capacity()
+	l.repair = l.capacity * c.RepairServers / float64(c.Service.Servers)
 	l.readWork = 1
 	if l.primaries = c.Consistency == ConsistencyQuorum; l.primaries {
 		l.readWork = float64(c.ReadQuorum)
@@ -158,7 +166,9 @@ func (w *World) newLoad() (load, error) {
 	if l.process, err = workload.New(c.Config, w.shards); err != nil {
 		return l, fmt.Errorf("cluster: load: %w", err)
 	}
-	l.class = make([]uint8, w.nodes)
+	l.class, l.repairs = make([]uint8, w.nodes), make([]int32, w.nodes)
+	l.serving = make([]int32, slowClasses*(1+2*int(w.streams)*w.cfg.Repair.FastFactor))
+	l.others = make([]int32, len(l.serving))
 	for level, n := range [domainLevels]int{w.racks, w.zones, w.regions} {
 		l.quiet[level], l.lost[level] = make([]int32, n), make([]int32, n)
 	}
@@ -182,7 +192,9 @@ func (w *World) beginLoad(s seed.Seed) {
 	l.process.Reset(s.Child("load", 0))
 	w.beginSlots()
 	clear(l.class)
-	l.serving = [slowClasses]int32{0: int32(w.nodes)}
+	clear(l.repairs)
+	clear(l.serving)
+	l.serving[0], l.most = int32(w.nodes), 0
 	for level := range l.quiet {
 		clear(l.quiet[level])
 		clear(l.lost[level])
@@ -213,11 +225,33 @@ func (w *World) loadStep() {
 	w.askLoads()
 }
 
+// cellOf is where node n is counted while it serves: with those of its slowness
+// and as many repairs, by repairs first.
+func (l *load) cellOf(n int32) int { return int(l.repairs[n])*slowClasses + int(l.class[n]) }
+
+// cells are the counts that may not be 0.
+func (l *load) cells() []int32 { return l.serving[:int(l.most+1)*slowClasses] }
+
+// loadRepair is called when node n begins to take part in a repair of the given
+// weight, or ends to (−weight).
+func (w *World) loadRepair(n, weight int32) {
+	l := &w.load
+	if w.health[n]&healthQuiet != 0 {
+		l.repairs[n] += weight
+		return
+	}
+	l.serving[l.cellOf(n)]--
+	l.repairs[n] += weight
+	l.most = max(l.most, l.repairs[n])
+	l.serving[l.cellOf(n)]++
+	l.dirty = true
+}
+
 // loadQuiet is called when node n ceases to serve.
 func (w *World) loadQuiet(n int32) {
 	l := &w.load
 	l.dirty = true
-	l.serving[l.class[n]]--
+	l.serving[l.cellOf(n)]--
 	declared := w.nodeFlags[n]&nodeDeclared != 0
 	for level := range l.quiet {
 		k := w.faultDomains.within(n, level)
@@ -236,7 +270,8 @@ func (w *World) loadQuiet(n int32) {
 func (w *World) loadServes(n int32, f uint16) {
 	l := &w.load
 	l.dirty = true
-	l.serving[l.class[n]]++
+	l.most = max(l.most, l.repairs[n])
+	l.serving[l.cellOf(n)]++
 	w.failOver(n)
 	for level := range l.quiet {
 		l.quiet[level][w.faultDomains.within(n, level)]--
@@ -310,12 +345,15 @@ func (w *World) reclass(n int32) {
 	if c == l.class[n] {
 		return
 	}
-	if w.health[n]&healthQuiet == 0 {
-		l.serving[l.class[n]]--
-		l.serving[c]++
+	serves := w.health[n]&healthQuiet == 0
+	if serves {
+		l.serving[l.cellOf(n)]--
 		l.dirty = true
 	}
 	l.class[n] = c
+	if serves {
+		l.serving[l.cellOf(n)]++
+	}
 }
 
 // evaluate works out l.rates from the present state.
@@ -327,7 +365,7 @@ func (w *World) evaluate() {
 	r := &l.rates
 	*r = rates{offered: rate}
 	serving := int32(0)
-	for _, n := range l.serving {
+	for _, n := range l.cells() {
 		serving += n
 	}
 
@@ -371,16 +409,17 @@ func (w *World) evaluate() {
 	}
 
 	// Latency, node by node where a tracked shard is, else class by class.
-	others := l.serving
+	others := l.others[:copy(l.others, l.cells())]
 	for _, n := range l.touched {
-		others[l.class[n]]--
-		l.serve(&total, l.class[n], perNode+l.work[n], perRequest+l.request[n])
+		others[l.cellOf(n)]--
+		l.serve(&total, l.class[n], perNode+l.work[n]+float64(l.repairs[n])*l.repair, perRequest+l.request[n])
 		l.work[n], l.request[n] = 0, 0
 	}
 	l.touched = l.touched[:0]
-	for c, n := range others {
+	for cell, n := range others {
 		if n > 0 {
-			l.serve(&total, uint8(c), perNode, perRequest*float64(n))
+			repairs, class := cell/slowClasses, uint8(cell%slowClasses)
+			l.serve(&total, class, perNode+float64(repairs)*l.repair, perRequest*float64(n))
 		}
 	}
 	for _, k := range l.used {
@@ -539,7 +578,9 @@ func (l *load) fields(c *state.Codec) {
 	}
 	l.process.Fields(c)
 	state.Fixed(c, l.class)
-	state.Fixed(c, l.serving[:])
+	state.Fixed(c, l.repairs)
+	state.Fixed(c, l.serving)
+	state.Value(c, &l.most)
 	for level := range l.quiet {
 		state.Fixed(c, l.quiet[level])
 		state.Fixed(c, l.lost[level])
@@ -564,7 +605,17 @@ func (w *World) checkLoad() error {
 	if !l.on {
 		return nil
 	}
-	var serving [slowClasses]int32
+	serving := make([]int32, len(l.serving))
+	repairs := make([]int32, w.nodes)
+	for id := range w.flows {
+		if f := &w.flows[id]; f.shard != none {
+			repairs[f.source] += w.weight(f.fast)
+			repairs[int32(id)/w.streams] += w.weight(f.fast)
+		}
+	}
+	if l.most < 0 || int(l.most+1)*slowClasses > len(serving) {
+		return fmt.Errorf("at most %d repairs of a node", l.most)
+	}
 	var quiet, undeclared [domainLevels][]int32
 	for level := range quiet {
 		quiet[level], undeclared[level] = make([]int32, len(l.quiet[level])), make([]int32, len(l.quiet[level]))
@@ -574,6 +625,9 @@ func (w *World) checkLoad() error {
 		if c := slowClass(w.slow[n]); c != l.class[n] {
 			return fmt.Errorf("node %d is slow by %g, class %d, counted %d", n, w.slow[n], c, l.class[n])
 		}
+		if repairs[n] != l.repairs[n] || repairs[n] > l.most {
+			return fmt.Errorf("node %d takes part in repairs of weight %d, counted %d, at most %d", n, repairs[n], l.repairs[n], l.most)
+		}
 		isQuiet := w.health[n]&healthQuiet != 0
 		if isQuiet {
 			for level := range quiet {
@@ -582,7 +636,7 @@ func (w *World) checkLoad() error {
 				}
 			}
 		} else {
-			serving[l.class[n]]++
+			serving[l.cellOf(n)]++
 		}
 		pending := w.q.pending(w.timers.failover + n)
 		if l.stuck[n] < none || l.stuck[n] != none && (!isQuiet || !l.primaries) || l.stuck[n] == none && pending {
@@ -606,7 +660,7 @@ func (w *World) checkLoad() error {
 			}
 		}
 	}
-	if serving != l.serving || copies != l.stuckCopies {
+	if !slices.Equal(serving, l.serving) || copies != l.stuckCopies {
 		return fmt.Errorf("serving nodes by class %v, %d copies with primaries on others; counted %v, %d", serving, copies, l.serving, l.stuckCopies)
 	}
 	cuts := int32(0)

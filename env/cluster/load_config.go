@@ -26,6 +26,9 @@ type Load struct {
 	// client, round trip included.
 	Service queueing.Class `yaml:"service" json:"service"`
 	RTT     RoundTrips     `yaml:"rtt" json:"rtt"`
+	// RepairServers is how many servers of a node a slow repair keeps busy, at
+	// its source and at its destination; a fast one Repair.FastFactor times as many.
+	RepairServers float64 `yaml:"repair_servers" json:"repair_servers"`
 	// Consistency is quorum or available. A read needs ReadQuorum copies, a
 	// write WriteQuorum.
 	Consistency string `yaml:"consistency" json:"consistency"`
@@ -65,8 +68,11 @@ func defaultLoad() Load {
 	l := Load{
 		Config: workload.DefaultConfig(),
 		// Assumed: 4000 requests a second of a node, of 2 ms each.
-		Service:       queueing.Class{Servers: 8, ServiceSeconds: 0.002, CV2: 1, SLOSeconds: 0.1},
-		RTT:           RoundTrips{Zone: 250 * time.Microsecond, Region: 800 * time.Microsecond, Far: 65 * time.Millisecond},
+		Service: queueing.Class{Servers: 8, ServiceSeconds: 0.002, CV2: 1, SLOSeconds: 0.1},
+		RTT:     RoundTrips{Zone: 250 * time.Microsecond, Region: 800 * time.Microsecond, Far: 65 * time.Millisecond},
+		// A server as a disk of 150 to 250 MB/s, of which Repair.StreamMBps takes a
+		// quarter.
+		RepairServers: 0.25,
 		Consistency:   ConsistencyQuorum,
 		ReadQuorum:    2,
 		WriteQuorum:   2,
@@ -88,6 +94,7 @@ func (l *Load) offered() bool { return l.RequestsPerSecond > 0 }
 func (l Load) validate(e *field.Errors, d Data) {
 	e.Under("load", l.Config.Validate())
 	e.Under("load.service", l.Service.Validate())
+	e.Want(l.RepairServers >= 0 && l.RepairServers <= 1000, "load.repair_servers", l.RepairServers, "0 to 1000")
 	for _, x := range []struct {
 		path  string
 		value time.Duration

@@ -119,6 +119,28 @@ func TestLoadSlow(t *testing.T) {
 	}
 }
 
+// TestLoadRepairs: a repair keeps a quarter of a server busy at both of its nodes,
+// a fast one a whole server, which is 1/32 or 1/8 of their capacity.
+func TestLoadRepairs(t *testing.T) {
+	c := trio(3000)
+	c.Load.RepairServers = 0.25
+	w := newTest(t, c)
+	w.begin(1)
+	w.loadRepair(0, w.weight(false))
+	w.loadRepair(1, w.weight(true))
+	rho := 3000 * (0.86/3 + 0.14) / c.Load.Service.Capacity()
+	table := w.load.tables[0][0]
+	want := (table.At(rho+1.0/32).Mean+table.At(rho+1.0/8).Mean+table.At(rho).Mean)/3 + 0.00025
+	if w.evaluate(); !within(w.load.rates.latency/w.load.rates.served, want, 1e-12) {
+		t.Errorf("mean latency %g, want %g", w.load.rates.latency/w.load.rates.served, want)
+	}
+	w.loadRepair(0, -w.weight(false))
+	w.loadRepair(1, -w.weight(true))
+	if w.evaluate(); !within(w.load.rates.latency/w.load.rates.served, table.At(rho).Mean+0.00025, 1e-12) {
+		t.Errorf("mean latency %g after the repairs, want %g", w.load.rates.latency/w.load.rates.served, table.At(rho).Mean+0.00025)
+	}
+}
+
 // brute is what happens a second, worked out shard by shard and node by node.
 type brute struct {
 	refused, served, slow, stale, latency float64
@@ -251,6 +273,13 @@ func bruteForce(w *World, exact bool) (b brute) {
 	for d := range b.near {
 		if b.reads+b.writes > 0 {
 			b.near[d] /= b.reads + b.writes
+		}
+	}
+	for id, f := range w.flows {
+		if f.shard != none {
+			repair := float64(w.weight(f.fast)) * c.RepairServers / c.Service.ServiceSeconds
+			work[f.source] += repair
+			work[int32(id)/w.streams] += repair
 		}
 	}
 	for n := range work {

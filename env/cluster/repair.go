@@ -451,6 +451,10 @@ func (w *World) beginFlow(s, src, dst int32, fast bool) (id int32) {
 	f.shard, f.source, f.fast = s, src, fast
 	*w.inFlight(f)++
 	weight := w.weight(f.fast)
+	if w.load.on {
+		w.loadRepair(src, weight)
+		w.loadRepair(dst, weight)
+	}
 	z := w.advance(w.zoneOf(dst))
 	z.weight += weight
 	z.stale, w.unsettled = true, true
@@ -487,6 +491,10 @@ func (w *World) end(id int32) (s, record, origin int32) {
 	zone := w.zoneOf(dst)
 	z := w.advance(zone)
 	weight := w.weight(f.fast)
+	if w.load.on {
+		w.loadRepair(f.source, -weight)
+		w.loadRepair(dst, -weight)
+	}
 	w.chargeTraffic(f.source, dst, (min(z.v, f.end)-f.start)*float64(weight))
 	z.weight -= weight
 	z.stale, w.unsettled = true, true

@@ -47,10 +47,11 @@ type books struct {
 
 // twin is one repair.
 type twin struct {
-	shard, source int32
-	begun         float64 // the world's clock then, only to tell repairs apart
-	fast          bool
-	left          float64 // bytes
+	shard          int32
+	source, target int32
+	begun          float64 // the world's clock then, only to tell repairs apart
+	fast           bool
+	left           float64 // bytes
 }
 
 func keepBooks(p *player, fail func(string, ...any)) *books {
@@ -145,7 +146,7 @@ func (b *books) count() {
 	for f := range b.repairs {
 		if b.repairs[f].shard != none {
 			b.copies++
-			b.copiesBy[b.provider(int32(f/w.cfg.Repair.StreamsPerNode))]++
+			b.copiesBy[b.provider(b.repairs[f].target)]++
 			if b.repairs[f].fast {
 				b.fast++
 			} else {
@@ -183,12 +184,12 @@ func (b *books) rates() []float64 {
 			if r.fast {
 				x[f] = float64(w.cfg.Repair.FastFactor)
 			}
-			weight[b.zone(int32(f/w.cfg.Repair.StreamsPerNode))] += x[f]
+			weight[b.zone(b.repairs[f].target)] += x[f]
 		}
 	}
 	for f := range x {
 		if x[f] > 0 {
-			share := w.cfg.Repair.ZoneMBps * throttles[w.throttle] * x[f] / weight[b.zone(int32(f/w.cfg.Repair.StreamsPerNode))]
+			share := w.cfg.Repair.ZoneMBps * throttles[w.throttle] * x[f] / weight[b.zone(b.repairs[f].target)]
 			x[f] = min(w.cfg.Repair.StreamMBps*x[f], share) // MB/s are bytes/µs
 			b.fastest = max(b.fastest, x[f])
 		}
@@ -262,14 +263,15 @@ func (b *books) look() {
 	tolerance := 2 * max(b.fastest, 1) // what is moved in 2 µs
 	for f := range b.repairs {
 		old := &b.repairs[f]
-		now := twin{shard: w.flows[f].shard, source: w.flows[f].source, begun: w.flows[f].start, fast: w.flows[f].fast, left: size}
-		if old.shard != none && now.shard == old.shard && now.source == old.source && now.begun == old.begun {
+		x := &w.flows[f]
+		now := twin{shard: x.shard, source: x.source, target: x.target, begun: x.start, fast: x.fast, left: size}
+		if old.shard != none && now.shard == old.shard && now.source == old.source && now.target == old.target && now.begun == old.begun {
 			if old.left < -tolerance {
 				b.fail("time %d: repair %d goes on %g bytes after its end", w.now, f, -old.left)
 			}
 			continue
 		}
-		dst := int32(f / w.cfg.Repair.StreamsPerNode)
+		dst := old.target
 		if old.shard != none {
 			if slices.ContainsFunc(w.copiesOf(old.shard), func(r replica) bool { return r.state() == replicaLive && r.node() == dst }) {
 				b.completed++
@@ -373,9 +375,9 @@ func (b *books) countLoad() {
 // end closes the books.
 func (b *books) end() {
 	size := b.w.cfg.Data.ShardGB * 1e9
-	for f, r := range b.repairs {
+	for _, r := range b.repairs {
 		if r.shard != none {
-			b.traffic(r.source, int32(f/b.w.cfg.Repair.StreamsPerNode), size-max(r.left, 0))
+			b.traffic(r.source, r.target, size-max(r.left, 0))
 		}
 	}
 	if b.w.load.on { // the episode is shorter than a month

@@ -158,13 +158,16 @@ type World struct {
 	quietNodes   int32                // nodes with that health
 	deadNodes    int32
 	flows        []flow
-	streams      int32  // per node
-	throttle     int8   // level
-	zoneSlots    int32  // repairs that it lets into a zone at a time
-	retries      uint8  // tries of waiting repairs in vain, since one succeeded
-	admitSoon    bool   // whether waiting repairs are to be tried
-	unsettled    bool   // whether a clock's timer is to be set again
-	ahead        uint64 // see readAhead
+	flowsUsed    int32   // flows that have been in use since the episode began
+	freeFlow     int32   // first of those that no longer are, or none
+	into         []int32 // by node and stream: the repair that it receives, or none
+	streams      int32   // per node
+	throttle     int8    // level
+	zoneSlots    int32   // repairs that it lets into a zone at a time
+	retries      uint8   // tries of waiting repairs in vain, since one succeeded
+	admitSoon    bool    // whether waiting repairs are to be tried
+	unsettled    bool    // whether a clock's timer is to be set again
+	ahead        uint64  // see readAhead
 
 	// Of shards, by believed live copies: fewer than wanted; one, where more are
 	// wanted; none.
@@ -329,6 +332,8 @@ func (w *World) allocate() {
 	w.lost, w.leave = newChain(n), newChain(n)
 	w.gone = make([]int32, 0, w.capacity)
 	w.flows = make([]flow, n*int(w.streams))
+	fill(w.flows, noFlow)
+	w.into = make([]int32, n*int(w.streams))
 	w.perm = make([]int32, n)
 	for i := range w.perm {
 		w.perm[i] = int32(i)
@@ -414,7 +419,7 @@ func (w *World) begin(s seed.Seed) {
 	w.lost.reset()
 	w.leave.reset()
 	w.quietNodes, w.deadNodes = 0, 0
-	fill(w.flows, noFlow)
+	w.resetFlows()
 	w.throttle = int8(len(throttles) - 1)
 	w.retries = 0
 	w.setSlots()

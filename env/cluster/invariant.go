@@ -84,6 +84,8 @@ func (w *World) checkRanges() error {
 		{"last shard of a list", w.lists.last, w.shards},
 		{"node's first repair", w.firstOut, len(w.flows)},
 		{"node's first implied repair", w.firstOf, len(w.flows)},
+		{"repair that a node receives", w.into, len(w.flows)},
+		{"first repair to be used again", []int32{w.freeFlow}, int(w.flowsUsed)},
 	} {
 		for i, v := range x.indexes {
 			if v < none || int(v) >= x.n {
@@ -103,8 +105,8 @@ func (w *World) checkRanges() error {
 		for _, x := range []struct {
 			v int32
 			n int
-		}{{f.shard, w.shards}, {f.record, len(w.records)}, {f.origin, w.nodes}, {f.nextOf, len(w.flows)}, {f.prevOf, len(w.flows)}, {f.source, w.nodes}, {f.next, len(w.flows)}, {f.prev, len(w.flows)}, {f.nextOut, len(w.flows)}, {f.prevOut, len(w.flows)}} {
-			if x.v < none || int(x.v) >= x.n {
+		}{{f.shard, w.shards}, {f.record, len(w.records)}, {f.origin, w.nodes}, {f.nextOf, len(w.flows)}, {f.prevOf, len(w.flows)}, {f.source, w.nodes}, {f.target, w.nodes}, {f.next, len(w.flows)}, {f.prev, len(w.flows)}, {f.nextOut, len(w.flows)}, {f.prevOut, len(w.flows)}} {
+			if x.v < none || int(x.v) >= x.n || int32(f.stream) >= w.streams {
 				return fmt.Errorf("repair %d: index %d, want -1 to %d", id, x.v, x.n-1)
 			}
 		}
@@ -429,7 +431,7 @@ func (w *World) checkShards() error {
 	for i := range w.flows {
 		if w.flows[i].origin != none {
 			copies++
-			copiesBy[w.provider[w.regionOfZone(w.zoneOf(int32(i)/w.streams))]]++
+			copiesBy[w.provider[w.regionOfZone(w.zoneOf(w.flows[i].target))]]++
 		}
 	}
 	l := &w.ledger
@@ -483,7 +485,7 @@ func (w *World) checkShards() error {
 }
 
 func (w *World) checkRepairs() error {
-	var slow, fast int32
+	var slow, fast, used int32
 	weights, inFlight := make([]int32, w.zones), make([]int, w.zones)
 	in, out := make([]uint8, w.nodes), make([]uint8, w.nodes)
 	implied, of := make([]uint8, w.shards), make([]int, w.nodes)
@@ -491,12 +493,16 @@ func (w *World) checkRepairs() error {
 		if f.shard == none {
 			continue
 		}
-		dst, src := int32(id)/w.streams, f.source
+		dst, src := f.target, f.source
+		if dst == none || w.into[dst*w.streams+int32(f.stream)] != int32(id) {
+			return fmt.Errorf("repair %d is not stream %d of node %d", id, f.stream, dst)
+		}
+		used++
 		if w.health[dst]&^healthBarred != healthHealthy || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
 			return fmt.Errorf("repair %d is from node %d to %d", id, src, dst)
 		}
 		if f.origin == none {
-			if f.record == none || f.record/int32(w.width) != f.shard || w.records[f.record] != newReplica(dst, int32(id)%w.streams, replicaRebuilding) {
+			if f.record == none || f.record/int32(w.width) != f.shard || w.records[f.record] != newReplica(dst, int32(f.stream), replicaRebuilding) {
 				return fmt.Errorf("repair %d of shard %d fills record %d", id, f.shard, f.record)
 			}
 		} else if implied[f.shard]++; f.record != none || implied[f.shard] > 1 || w.info[f.shard].flags&shardPlain == 0 {
@@ -517,6 +523,24 @@ func (w *World) checkRepairs() error {
 		} else {
 			slow++
 		}
+	}
+	for f := w.freeFlow; f != none && used <= w.flowsUsed; f = w.flows[f].next {
+		if w.flows[f].shard != none {
+			return fmt.Errorf("repair %d is in flight, and to be used again", f)
+		}
+		used++
+	}
+	if used != w.flowsUsed {
+		return fmt.Errorf("%d repairs are in flight or to be used again, want %d", used, w.flowsUsed)
+	}
+	received := int32(0)
+	for _, f := range w.into {
+		if f != none {
+			received++
+		}
+	}
+	if received != slow+fast {
+		return fmt.Errorf("nodes receive %d repairs of %d in flight", received, slow+fast)
 	}
 	for n := range int32(w.nodes) {
 		for f, before := w.firstOf[n], none; f != none; before, f = f, w.flows[f].nextOf {
@@ -554,7 +578,7 @@ func (w *World) checkRepairs() error {
 			last := none
 			for f := z.first[k]; f != none; last, f = f, w.flows[f].next {
 				x := &w.flows[f]
-				if n++; n > inFlight[zone] || speed(x.fast) != k || x.prev != last || w.zoneOf(f/w.streams) != zone || last != none && w.flows[last].end > x.end {
+				if n++; n > inFlight[zone] || speed(x.fast) != k || x.prev != last || w.zoneOf(x.target) != zone || last != none && w.flows[last].end > x.end {
 					return fmt.Errorf("zone %d: its repairs are out of order at %d", zone, f)
 				}
 			}

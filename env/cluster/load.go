@@ -607,10 +607,10 @@ func (w *World) checkLoad() error {
 	}
 	serving := make([]int32, len(l.serving))
 	repairs := make([]int32, w.nodes)
-	for id := range w.flows {
-		if f := &w.flows[id]; f.shard != none {
+	for i := range w.flows {
+		if f := &w.flows[i]; f.shard != none {
 			repairs[f.source] += w.weight(f.fast)
-			repairs[int32(id)/w.streams] += w.weight(f.fast)
+			repairs[f.target] += w.weight(f.fast)
 		}
 	}
 	if l.most < 0 || int(l.most+1)*slowClasses > len(serving) {

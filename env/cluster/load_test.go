@@ -275,11 +275,11 @@ func bruteForce(w *World, exact bool) (b brute) {
 			b.near[d] /= b.reads + b.writes
 		}
 	}
-	for id, f := range w.flows {
+	for _, f := range w.flows {
 		if f.shard != none {
 			repair := float64(w.weight(f.fast)) * c.RepairServers / c.Service.ServiceSeconds
 			work[f.source] += repair
-			work[int32(id)/w.streams] += repair
+			work[f.target] += repair
 		}
 	}
 	for n := range work {

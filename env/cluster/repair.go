@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"math"
 
 	"mend/env"
@@ -231,28 +232,66 @@ func (w *World) unqueue(n int32) {
 	}
 }
 
-// flow is a repair in flight. Flow f writes to node f / StreamsPerNode.
+// flow is a repair in flight. Those that have ended are a chain by next, to be
+// used again, so that all are close together in memory.
 type flow struct {
 	shard            int32   // or none, where there is no such flow
 	record           int32   // that it fills; none where the shard is implied
 	origin           int32   // the leaving node that implies the shard, or none
-	source           int32   // node
+	source, target   int32   // nodes
 	next, prev       int32   // in the zone of its destination, of its weight
 	nextOut, prevOut int32   // among those of its source
 	nextOf, prevOf   int32   // among those of its origin
 	start, end       float64 // clock of the destination's zone when it began, and when it will be complete
 	fast             bool    // whether it has FastFactor times the weight of a slow one
+	stream           uint8   // of its target
 }
 
 // flowOf finds the flow that fills record r.
 func (w *World) flowOf(r int32) int32 {
-	return w.records[r].node()*w.streams + w.records[r].pos()
+	return w.into[w.records[r].node()*w.streams+w.records[r].pos()]
 }
 
 // noFlow is where no repair is in flight.
 var noFlow = flow{
-	shard: none, record: none, origin: none, source: none,
+	shard: none, record: none, origin: none, source: none, target: none,
 	next: none, prev: none, nextOut: none, prevOut: none, nextOf: none, prevOf: none,
+}
+
+// resetFlows forgets all repairs.
+func (w *World) resetFlows() {
+	fill(w.flows[:w.flowsUsed], noFlow)
+	w.flowsUsed, w.freeFlow = 0, none
+	fill(w.into, none)
+}
+
+// newFlow takes a flow that is not in use, and a stream of its target.
+func (w *World) newFlow(target int32) (id int32) {
+	if id = w.freeFlow; id != none {
+		w.freeFlow = w.flows[id].next
+	} else {
+		id = w.flowsUsed
+		w.flowsUsed++
+	}
+	at := target * w.streams
+	k := uint8(0)
+	for w.into[at] != none {
+		at++
+		k++
+	}
+	w.into[at] = id
+	f := &w.flows[id]
+	f.target, f.stream = target, k
+	return id
+}
+
+// dropFlow gives back flow id.
+func (w *World) dropFlow(id int32) {
+	f := &w.flows[id]
+	w.into[f.target*w.streams+int32(f.stream)] = none
+	*f = noFlow
+	f.next = w.freeFlow
+	w.freeFlow = id
 }
 
 // zoneClock shares a zone's repair bandwidth among the repairs into it, in
@@ -388,9 +427,10 @@ func (w *World) startRepair(s, src, dst int32) bool {
 
 // fillRecord makes record r of flow id's shard the one that it fills.
 func (w *World) fillRecord(id, r int32) {
-	w.flows[id].record = r
-	w.records[r] = newReplica(id/w.streams, id%w.streams, replicaRebuilding)
-	w.info[w.flows[id].shard].active++
+	f := &w.flows[id]
+	f.record = r
+	w.records[r] = newReplica(f.target, int32(f.stream), replicaRebuilding)
+	w.info[f.shard].active++
 }
 
 // startImplied starts the repair of the plain shard s, which the leaving node
@@ -439,10 +479,7 @@ func (w *World) ownImplied(s int32) {
 
 // beginFlow starts to copy shard s from node src to node dst.
 func (w *World) beginFlow(s, src, dst int32, fast bool) (id int32) {
-	id = dst * w.streams
-	for w.flows[id].shard != none {
-		id++
-	}
+	id = w.newFlow(dst)
 	w.retries = 0
 	w.countCopies(dst, +1)
 	w.inUsed[dst]++
@@ -484,10 +521,11 @@ func speed(fast bool) int {
 }
 
 // end takes flow id out of its zone's clock, charges what it has moved, and
-// returns its shard, the record that it fills, and what it was implied by.
-func (w *World) end(id int32) (s, record, origin int32) {
+// returns its shard, the record that it fills, what it was implied by, and its
+// target.
+func (w *World) end(id int32) (s, record, origin, dst int32) {
 	f := &w.flows[id]
-	dst := id / w.streams
+	dst = f.target
 	zone := w.zoneOf(dst)
 	z := w.advance(zone)
 	weight := w.weight(f.fast)
@@ -526,8 +564,8 @@ func (w *World) end(id int32) (s, record, origin int32) {
 	} else {
 		w.info[s].active--
 	}
-	*f = noFlow
-	return s, record, origin
+	w.dropFlow(id)
+	return s, record, origin, dst
 }
 
 // weight is a flow's share of its zone's bandwidth, relative to a slow one's.
@@ -548,8 +586,8 @@ func (w *World) inFlight(f *flow) *int32 {
 
 // stop ends flow f before its time. Its order stands.
 func (w *World) stop(f int32) {
-	node := f / w.streams
-	if _, record, _ := w.end(f); record != none {
+	_, record, _, node := w.end(f)
+	if record != none {
 		w.records[record] = 0
 	}
 	w.countCopies(node, -1)
@@ -566,8 +604,8 @@ func (w *World) abortFlowsOf(n int32) {
 }
 
 func (w *World) abortFlowsInto(n int32) {
-	for f := n * w.streams; w.inUsed[n] > 0; f++ {
-		if w.flows[f].shard != none {
+	for at := n * w.streams; w.inUsed[n] > 0; at++ {
+		if f := w.into[at]; f != none {
 			w.abort(f)
 		}
 	}
@@ -593,8 +631,7 @@ func (w *World) repaired(zone int) {
 		if f == none || w.flows[f].end > z.v {
 			break
 		}
-		s, record, origin := w.end(f)
-		w.complete(s, record, origin, f/w.streams)
+		w.complete(w.end(f))
 	}
 	w.admitSoon = true
 }
@@ -696,12 +733,21 @@ func (w *World) supersede(s int32) {
 }
 
 func (w *World) flowFields(c *state.Codec) {
-	for i := range w.flows {
+	state.Value(c, &w.flowsUsed)
+	state.Value(c, &w.freeFlow)
+	if w.flowsUsed < 0 || int(w.flowsUsed) > len(w.flows) {
+		c.Fail(fmt.Errorf("%d repairs, want 0 to %d", w.flowsUsed, len(w.flows)))
+		w.flowsUsed = 0
+		return
+	}
+	for i := range w.flows[:w.flowsUsed] {
 		f := &w.flows[i]
 		state.Value(c, &f.shard)
 		state.Value(c, &f.record)
 		state.Value(c, &f.origin)
 		state.Value(c, &f.source)
+		state.Value(c, &f.target)
+		state.Value(c, &f.stream)
 		state.Value(c, &f.next)
 		state.Value(c, &f.prev)
 		state.Value(c, &f.nextOut)
@@ -712,6 +758,10 @@ func (w *World) flowFields(c *state.Codec) {
 		state.Value(c, &f.end)
 		state.Value(c, &f.fast)
 	}
+	if c.Restoring() {
+		fill(w.flows[w.flowsUsed:], noFlow)
+	}
+	state.Fixed(c, w.into)
 	state.Fixed(c, w.inUsed)
 	state.Fixed(c, w.outUsed)
 	state.Fixed(c, w.firstOut)

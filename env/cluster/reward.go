@@ -132,7 +132,7 @@ func (w *World) closeLedger() {
 		for _, id := range z.first {
 			for ; id != none; id = w.flows[id].next {
 				f := &w.flows[id]
-				w.chargeTraffic(f.source, id/w.streams, (min(z.v, f.end)-f.start)*float64(w.weight(f.fast)))
+				w.chargeTraffic(f.source, f.target, (min(z.v, f.end)-f.start)*float64(w.weight(f.fast)))
 			}
 		}
 	}

@@ -184,9 +184,12 @@ func (p *player) resized(size sizes) {
 			if p.w.inUsed[n] == 0 {
 				continue
 			}
-			for id := n * p.w.streams; id < (n+1)*p.w.streams; id++ {
+			for _, id := range p.w.into[n*p.w.streams : (n+1)*p.w.streams] {
+				if id == none {
+					continue
+				}
 				f := &p.w.flows[id]
-				if f.shard == none || !within(f.end-f.start, p.w.shardBytes, 1e-6) {
+				if !within(f.end-f.start, p.w.shardBytes, 1e-6) {
 					continue
 				}
 				p.w.resize(id, size(id)*3600*p.w.streamRate)
@@ -201,7 +204,7 @@ func (p *player) resized(size sizes) {
 // those of its zone, which complete in the order of their ends.
 func (w *World) resize(id int32, bytes float64) {
 	f := &w.flows[id]
-	zone := w.zoneOf(id / w.streams)
+	zone := w.zoneOf(f.target)
 	z := w.advance(zone)
 	if f.prev == none {
 		z.first[0] = f.next

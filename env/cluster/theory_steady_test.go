@@ -278,7 +278,7 @@ func newWorkshop(t *testing.T, crews int, mttf time.Duration, draw func() float6
 		broken: newGauge(w), busy: newGauge(w),
 	}
 	p.resized(func(id int32) float64 {
-		n := id / w.streams
+		n := w.flows[id].target
 		if !x.down[n] || x.long[n] != none || w.held[n]+int32(w.inUsed[n]) < 5 {
 			return instant
 		}
@@ -334,7 +334,11 @@ func (w *World) holds(s, n int32) bool {
 // the size that all have as they begin is another one.
 func (x *workshop) underWay(n int32) bool {
 	w := x.p.w
-	for _, f := range w.flows[n*w.streams : (n+1)*w.streams] {
+	for _, id := range w.into[n*w.streams : (n+1)*w.streams] {
+		if id == none {
+			continue
+		}
+		f := &w.flows[id]
 		if f.shard == x.long[n] && !within(f.end-f.start, w.shardBytes, 1e-6) {
 			return true
 		}

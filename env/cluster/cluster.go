@@ -76,7 +76,8 @@ type World struct {
 	horizon                 env.Time
 	heartbeat, timeout      env.Time
 	shardBytes              float64
-	nodeCopies              int32 // copies that a node has space for
+	nodeCopies              int32   // copies that a node has space for, as far as it is simulated
+	nodeSpace               float64 // and in truth
 	tauHours, intervalHours float64
 	pricePerCopyHour        float64
 	pricePerUnavailableHour float64
@@ -211,6 +212,7 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 		heartbeat: simulated(cfg.Monitor.Heartbeat), timeout: simulated(cfg.Monitor.Timeout),
 		shardBytes:              cfg.Data.ShardGB * 1e9,
 		nodeCopies:              cfg.Data.copiesPerNode(),
+		nodeSpace:               cfg.Data.space(),
 		tauHours:                cfg.Reward.TimeConstant.Hours(),
 		intervalHours:           cfg.Reward.Interval.Hours(),
 		pricePerUnavailableHour: cfg.Data.ShardGB / 1000 * cfg.Prices.UnavailablePerTBHour,
@@ -218,6 +220,11 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 		streamRate:              cfg.Repair.StreamMBps * 1e6,
 		zoneRate:                cfg.Repair.ZoneMBps * 1e6,
 	}
+	w.zoneTable, w.rackTable = make([]int32, w.nodes+1), make([]int32, w.nodes+1)
+	for n := range w.nodes {
+		w.zoneTable[n], w.rackTable[n] = int32(n/w.nodesPerZone), int32(n/w.nodesPerRack)
+	}
+	w.zoneTable[w.nodes], w.rackTable[w.nodes] = none, none
 	w.chooseTariffs()
 	w.laws = w.newLaws()
 	var err error
@@ -320,12 +327,6 @@ func (w *World) allocate() {
 	w.warnedFor = make([]uint32, w.slots(preemption))
 	w.zoneDeclared = make([]int32, w.zones)
 	w.clocks = make([]zoneClock, w.zones)
-	w.zoneTable = make([]int32, n+1)
-	w.rackTable = make([]int32, n+1)
-	for i := range int32(n) {
-		w.zoneTable[i], w.rackTable[i] = int32(w.zoneOf(i)), int32(w.rackOf(i))
-	}
-	w.zoneTable[n], w.rackTable[n] = none, none
 	w.store = w.newStore()
 	w.lists = newLists(classes(w.maxWant)+queues, w.shards)
 	w.classImplied = make([]int32, classes(w.maxWant))
@@ -658,8 +659,8 @@ func newTimerIDs(w *World) timerIDs {
 	return t
 }
 
-func (w *World) rackOf(n int32) int { return int(n) / w.nodesPerRack }
-func (w *World) zoneOf(n int32) int { return int(n) / w.nodesPerZone }
+func (w *World) rackOf(n int32) int { return int(w.rackTable[n]) }
+func (w *World) zoneOf(n int32) int { return int(w.zoneTable[n]) }
 func (w *World) regionOfZone(z int) int {
 	return z / w.zonesPerRegion
 }

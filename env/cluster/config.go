@@ -62,10 +62,13 @@ type Data struct {
 // maxFactor is the largest number of copies that may ever be wanted.
 func (d Data) maxFactor() int { return max(d.MaxFactor, d.ReplicationFactor) }
 
-// copiesPerNode is how many copies a node has space for; what is beyond four times
-// its part is never needed, and not simulated.
+// space is how many copies a node has space for.
+func (d Data) space() float64 { return math.Floor(d.NodeGB/d.ShardGB + 1e-9) }
+
+// copiesPerNode is how many of them are simulated; what is beyond four times the
+// node's part is never needed.
 func (d Data) copiesPerNode() int32 {
-	return int32(min(d.NodeGB/d.ShardGB+1e-9, float64(4*d.ShardsPerNode*d.maxFactor()+64)))
+	return int32(min(d.space(), float64(4*d.ShardsPerNode*d.maxFactor()+64)))
 }
 
 // Monitor is how the controller learns of failures.

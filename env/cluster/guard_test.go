@@ -92,9 +92,17 @@ func after(w *World) int32 {
 
 // TestFreeSpaceFeature recomputes the feature from the records: free copies of
 // the reachable nodes, less orders, over what these nodes can hold. What is in
-// flight counts once, as an order.
+// flight counts once, as an order. Where nodes are far larger than what they hold,
+// their whole space counts.
 func TestFreeSpaceFeature(t *testing.T) {
-	c := small()
+	for _, times := range []float64{1, 1000} {
+		c := small()
+		c.Data.NodeGB *= times
+		testFreeSpace(t, c)
+	}
+}
+
+func testFreeSpace(t *testing.T, c Config) {
 	c.Horizon = 4 * days
 	w := newTest(t, c)
 	p := newPlayer(w)
@@ -107,13 +115,13 @@ func TestFreeSpaceFeature(t *testing.T) {
 				continue
 			}
 			nodes++
-			space += int(w.nodeCopies)
+			space += int(w.nodeSpace)
 			rebuilding += int(w.inUsed[n])
 			space -= int(w.held[n])
 		}
 		space -= int(w.orders)
 		if nodes > 0 {
-			if want, got := float64(space)/float64(nodes*int(w.nodeCopies)), p.raw(fFreeSpace); math.Abs(got-want) > 1e-6 {
+			if want, got := float64(space)/(float64(nodes)*w.nodeSpace), p.raw(fFreeSpace); math.Abs(got-want) > 1e-6 {
 				t.Fatalf("time %d: free space %g, want %g, with %d repairs in flight", w.now, got, want, rebuilding)
 			}
 		}

@@ -161,7 +161,8 @@ func (w *World) observeCluster(o observation) {
 		o.put(fBacklog, log1p(float64(w.orders)*w.shardBytes/(w.zoneRate*float64(w.zones))/3600))
 	}
 	if reachable := float64(w.nodes - int(w.unreachable)); reachable > 0 {
-		o.put(fFreeSpace, float64(w.reachableSpace-int64(w.orders))/(reachable*float64(w.nodeCopies)))
+		beyond := reachable * (w.nodeSpace - float64(w.nodeCopies))
+		o.put(fFreeSpace, (float64(w.reachableSpace-int64(w.orders))+beyond)/(reachable*w.nodeSpace))
 	}
 	if w.load.on {
 		w.observeLoads(o)

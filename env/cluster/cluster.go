@@ -132,6 +132,7 @@ type World struct {
 	review       review
 	zoneTable    []int32 // by node; one more for no node
 	rackTable    []int32
+	crowd        []uint8 // scratch of nextZone, by zone
 
 	// Machines: truth, but for when they came into service.
 	incarnation []uint32    // by node: machines that were in the slot before
@@ -327,6 +328,7 @@ func (w *World) allocate() {
 	w.warnedFor = make([]uint32, w.slots(preemption))
 	w.zoneDeclared = make([]int32, w.zones)
 	w.clocks = make([]zoneClock, w.zones)
+	w.crowd = make([]uint8, w.zones)
 	w.store = w.newStore()
 	w.lists = newLists(classes(w.maxWant)+queues, w.shards)
 	w.classImplied = make([]int32, classes(w.maxWant))

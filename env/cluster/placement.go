@@ -245,14 +245,12 @@ func (w *World) nextZone(have *holders, locality uint8, origin, turn, after int)
 		return 0, 0
 	}
 	zone, rank = -1, math.MaxInt
+	for _, n := range have.node[:have.placed] {
+		w.crowd[w.zoneTable[n]] += 2
+	}
 	z := turn
 	for i := range w.zones {
-		x := 0
-		for _, n := range have.node[:have.placed] {
-			if w.zoneTable[n] == int32(z) {
-				x += 2
-			}
-		}
+		x := int(w.crowd[z])
 		if locality != spread && !w.wanted(locality, origin, z) {
 			x += 2 * (w.width + 1)
 		}
@@ -268,6 +266,9 @@ func (w *World) nextZone(have *holders, locality uint8, origin, turn, after int)
 		if z++; z == w.zones {
 			z = 0
 		}
+	}
+	for _, n := range have.node[:have.placed] {
+		w.crowd[w.zoneTable[n]] = 0
 	}
 	return zone, rank
 }

@@ -21,12 +21,13 @@ type books struct {
 
 	start, at env.Time // of the first step; of the last event
 	// Since the last event.
-	copies, slow, fast, charged, unavailable, short int
-	copiesBy                                        [providers]int
-	load                                            loadTwin
-	repairs                                         []twin // by flow
-	lost                                            []bool
-	under                                           []bool
+	copies, slow, fast, unavailable, short int
+	charged                                float64 // shards, times the value of their tiers
+	copiesBy                               [providers]int
+	load                                   loadTwin
+	repairs                                []twin // by flow
+	lost                                   []bool
+	under                                  []bool
 
 	dollars       [parts]float64
 	discounted    float64 // cost above C₀, from the start of the first step
@@ -124,14 +125,14 @@ func (b *books) count() {
 			}
 		}
 		if intact == 0 && !b.lost[s] {
-			b.lump(partLoss, w.cfg.Data.ShardGB/1000*w.cfg.Prices.LossPerTB)
+			b.lump(partLoss, w.cfg.Data.ShardGB/1000*w.cfg.Prices.LossPerTB*b.value(s))
 			b.lostCount++
 		}
 		b.lost[s] = intact == 0
 		if readable < w.cfg.Data.Quorum {
 			b.unavailable++
 			if intact > 0 {
-				b.charged++
+				b.charged += b.value(s)
 			}
 		}
 		if under := readable < int(w.info[s].want); under != b.under[s] {
@@ -154,6 +155,17 @@ func (b *books) count() {
 			}
 		}
 	}
+}
+
+// value is that of the tier of shard s: the tiers share the shards out in order.
+func (b *books) value(s int) float64 {
+	part := (float64(s) + 0.5) / float64(b.w.shards)
+	for _, x := range b.w.cfg.Data.Tiers {
+		if part -= x.Share; part < 1e-9 {
+			return x.Value
+		}
+	}
+	return 1
 }
 
 // provider is that of node n, tariff what it charges.
@@ -215,7 +227,7 @@ func (b *books) advance() {
 	running := [parts]float64{
 		partStorage:        storage,
 		partInterference:   float64(b.slow)*w.cfg.Prices.SlowRepairPerHour + float64(b.fast)*w.cfg.Prices.FastRepairPerHour,
-		partUnavailability: float64(b.charged) * w.cfg.Data.ShardGB / 1000 * w.cfg.Prices.UnavailablePerTBHour,
+		partUnavailability: b.charged * w.cfg.Data.ShardGB / 1000 * w.cfg.Prices.UnavailablePerTBHour,
 	}
 	rate := -constant
 	if w.load.on {

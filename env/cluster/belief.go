@@ -34,20 +34,23 @@ func (w *World) loseCopies(n int32) {
 
 // impliedOf are the counts of the shards that node n implies, by kind.
 func (w *World) impliedOf(n int32) []int32 {
-	return w.implied[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
+	return w.implied[int(n)*w.kinds : (int(n)+1)*w.kinds]
 }
 
 // unmarkedOf are the counts of node n's entries that are not marked, by kind.
 func (w *World) unmarkedOf(n int32) []int32 {
-	return w.unmarked[int(n)*impliedKinds : (int(n)+1)*impliedKinds]
+	return w.unmarked[int(n)*w.kinds : (int(n)+1)*w.kinds]
 }
 
-// kindOf is the kind of a plain shard of whose nodes all but these are bad.
-func (w *World) kindOf(others []int32) int {
+// kindOf is the kind of the plain shard of an entry if the entry's own node were
+// bad.
+func (w *World) kindOf(e []int32) int {
+	kind := w.tiers.of(shardAt(e[0])) * impliedKinds
+	others := e[1:]
 	if len(others) == 0 || others[0] == int32(w.nodes) {
-		return 0
+		return kind
 	}
-	kind := 2
+	kind += 2
 	zone := w.zoneTable[others[0]]
 	several := 0
 	for _, n := range others[1:] {
@@ -74,7 +77,7 @@ func (w *World) findCopies(n int32, f uint16) {
 		w.levelImplied(kind, -c)
 		if !declared {
 			w.countClass(kind, -c)
-		} else if kind >= 2 {
+		} else if copiesLeft(kind) > 0 {
 			w.orders -= c
 		}
 	}
@@ -238,40 +241,56 @@ func (w *World) countLevel(want, copies int, c int32) {
 
 // levelImplied counts c implied shards of a kind, which lack one copy.
 func (w *World) levelImplied(kind int, c int32) {
-	w.countLevel(kind/2+1, kind/2, c)
+	left := copiesLeft(kind)
+	w.countLevel(left+1, left, c)
 }
 
 // A class of shards at risk, by what the controller believes of them: the
-// number of live copies, whether these are in several zones, and whether a
-// missing copy is on a node that may yet return.
+// number of live copies, the tier, whether these copies are in several zones, and
+// whether a missing one is on a node that may yet return.
 type class struct {
 	copies  int // 1 to maxWant−1
+	tier    int
 	zones   int // 1, or 2 for more
 	awaited bool
 }
 
-func classes(maxWant int) int { return 4 * (maxWant - 1) }
+// classes is how many there are; queues of repairs are numbered behind them.
+func (st *store) classes() int { return 4 * (st.maxWant - 1) * st.tiers.count }
 
-// index numbers the classes, those of fewest copies first.
-func (k class) index() int8 {
-	i := int8(4*(k.copies-1) + 2*(k.zones-1))
+// classIndex numbers the classes, those of fewest copies first, and among these those
+// of the first tier.
+func (st *store) classIndex(k class) int8 {
+	i := int8(4*((k.copies-1)*st.tiers.count+k.tier) + 2*(k.zones-1))
 	if k.awaited {
 		i++
 	}
 	return i
 }
 
-func classAt(index int32) class {
-	return class{copies: int(index/4) + 1, zones: int(index/2%2) + 1, awaited: index%2 == 1}
+func (st *store) classAt(index int32) class {
+	i := int(index / 4)
+	return class{copies: i/st.tiers.count + 1, tier: i % st.tiers.count, zones: int(index/2%2) + 1, awaited: index%2 == 1}
+}
+
+// classOfKind is the class of implied shards of a kind, of which a copy is awaited.
+func (st *store) classOfKind(kind int) int8 {
+	return st.classIndex(class{copies: copiesLeft(kind), tier: kind / impliedKinds, zones: 1 + kind%2, awaited: true})
+}
+
+// kindOfClass is the kind of the implied shards of class k.
+func (st *store) kindOfClass(k int32) int {
+	x := st.classAt(k)
+	return x.tier*impliedKinds + 2*x.copies + x.zones - 1
 }
 
 // countClass counts c implied shards of a kind in their class: those of which a
 // copy is awaited. A class that gains shards is asked about soon.
 func (w *World) countClass(kind int, c int32) {
-	if c == 0 || kind < 2 {
+	if c == 0 || copiesLeft(kind) == 0 {
 		return
 	}
-	k := class{copies: kind / 2, zones: 1 + kind%2, awaited: true}.index()
+	k := w.classOfKind(kind)
 	w.classImplied[k] += c
 	if c > 0 {
 		w.askSoon(k)
@@ -305,7 +324,7 @@ func (w *World) classOf(s int32) int8 {
 	if b == 0 || b >= int(w.info[s].want) || w.info[s].ordered > 0 {
 		return -1
 	}
-	k := class{copies: b, zones: 1}
+	k := class{copies: b, tier: w.tiers.of(s), zones: 1}
 	zone := -1
 	for _, r := range w.copiesOf(s) {
 		if r.state() != replicaLive {
@@ -320,13 +339,13 @@ func (w *World) classOf(s int32) int8 {
 			k.zones = 2
 		}
 	}
-	return k.index()
+	return w.classIndex(k)
 }
 
 // refresh moves the explicit shard s to the class that it now belongs to, or,
 // where it waits for repair, into or out of the queues.
 func (w *World) refresh(s int32) {
-	old, risks := w.lists.links[s].in, int8(classes(w.maxWant))
+	old, risks := w.lists.links[s].in, int8(w.classes())
 	k := w.queueOf(s)
 	if k < 0 {
 		k = w.classOf(s)
@@ -349,7 +368,7 @@ func (w *World) refresh(s int32) {
 // repairClass orders all copies that the shards of class k lack.
 func (w *World) repairClass(k int32, fast bool, locality uint8) {
 	if w.classImplied[k] > 0 {
-		kind := 2*classAt(k).copies + classAt(k).zones - 1
+		kind := w.kindOfClass(k)
 		for n := w.lost.first; n != none; n = w.lost.next[n] {
 			if w.leaving(n) || w.impliedOf(n)[kind] == 0 {
 				continue
@@ -357,7 +376,7 @@ func (w *World) repairClass(k int32, fast bool, locality uint8) {
 			e := w.entriesOf(n)
 			for i := 0; i < len(e); i += w.stride {
 				others := e[i+1 : i+w.stride]
-				if e[i]&marked != 0 || !w.othersHealthy(others, healthBad) || w.kindOf(others) != kind {
+				if e[i]&marked != 0 || !w.othersHealthy(others, healthBad) || w.kindOf(e[i:i+w.stride]) != kind {
 					continue
 				}
 				s := e[i]
@@ -385,7 +404,7 @@ func (w *World) declareCopies(n int32) {
 	for kind, c := range implied {
 		sum += c
 		w.countClass(kind, -c)
-		if kind >= 2 {
+		if copiesLeft(kind) > 0 {
 			w.orders += c
 		}
 	}
@@ -470,6 +489,9 @@ func (w *World) setWant(s int32, want int) {
 	}
 	w.wantCount[x.want]--
 	w.wantCount[want]++
+	ofTier := &w.tierWants[w.tiers.of(s)]
+	ofTier[x.want]--
+	ofTier[want]++
 	most := int32(0)
 	for k, c := range w.wantCount {
 		if c > most {
@@ -483,6 +505,8 @@ func (w *World) setWant(s int32, want int) {
 	if readable < before {
 		w.ledger.short--
 	}
+	w.byReadable[before][readable]--
+	w.byReadable[want][readable]++
 	x.want = uint8(want)
 	w.countLevel(want, b, +1)
 	if readable < want {
@@ -517,7 +541,7 @@ func (w *World) riskSince(k int32) env.Time {
 	if w.classImplied[k] == 0 {
 		return since
 	}
-	kind := 2*classAt(k).copies + classAt(k).zones - 1
+	kind := w.kindOfClass(k)
 	for n := w.lost.first; n != none; n = w.lost.next[n] {
 		if w.lostAt[n] >= since {
 			break

@@ -98,7 +98,7 @@ type World struct {
 	now            env.Time
 	q              queue
 	kind           Kind
-	subject        int32 // node, domain, class of shards, or slot of a popular one
+	subject        int32 // node, domain, class of shards, slot of a popular one, or tier
 	legal          []bool
 	offered        uint64 // digest of the failures offered so far
 
@@ -149,15 +149,17 @@ type World struct {
 	upgraded     int32 // nodes that got the new build, from 0 on,
 	rolledBack   int32 // and of these, those that got the old one again
 
-	store                             // shards and their copies
-	lists        lists                // classes at risk, then queues of repairs
-	classImplied []int32              // by class: implied shards, besides those of its list
-	lost         chain                // unreachable nodes, first lost first
-	leave        chain                // leaving nodes with implied repairs that are not begun
-	wantCount    [maxFactor + 1]int32 // shards by copies wanted
-	commonWant   int32                // what all want where uniform
-	gone         []int32              // scratch of voidCopies
-	quietNodes   int32                // nodes with that health
+	store                                       // shards and their copies
+	lists        lists                          // classes at risk, then queues of repairs
+	classImplied []int32                        // by class: implied shards, besides those of its list
+	lost         chain                          // unreachable nodes, first lost first
+	leave        chain                          // leaving nodes with implied repairs that are not begun
+	wantCount    [maxFactor + 1]int32           // shards by copies wanted
+	tierWants    [maxTiers][maxFactor + 1]int32 // and by tier
+	tierTarget   [maxTiers]int32                // copies wanted of the shards of a tier, but for extra ones of popular shards
+	commonWant   int32                          // what all want where uniform
+	gone         []int32                        // scratch of voidCopies
+	quietNodes   int32                          // nodes with that health
 	deadNodes    int32
 	flows        []flow
 	flowsUsed    int32   // flows that have been in use since the episode began
@@ -174,7 +176,7 @@ type World struct {
 	// Of shards, by believed live copies: fewer than wanted; one, where more are
 	// wanted; none.
 	short, oneCopy, noCopy int32
-	byReadable             [maxFactor + spare + 1]int32 // truth: shards by readable copies
+	byReadable             readableTable // truth
 	unreachable            int32
 	declared               int32
 	racksUnreachable       int32
@@ -232,6 +234,7 @@ func newWorld(id string, cfg Config, replays [processes]*replay) (*World, error)
 	if w.load, err = w.newLoad(); err != nil {
 		return nil, err
 	}
+	w.store = w.newStore()
 	w.timers = newTimerIDs(w)
 	w.faultDomains = newDomains(w)
 	w.telemetry = newTelemetry(w)
@@ -329,9 +332,8 @@ func (w *World) allocate() {
 	w.zoneDeclared = make([]int32, w.zones)
 	w.clocks = make([]zoneClock, w.zones)
 	w.crowd = make([]uint8, w.zones)
-	w.store = w.newStore()
-	w.lists = newLists(classes(w.maxWant)+queues, w.shards)
-	w.classImplied = make([]int32, classes(w.maxWant))
+	w.lists = newLists(w.classes()+queues, w.shards)
+	w.classImplied = make([]int32, w.classes())
 	w.lost, w.leave = newChain(n), newChain(n)
 	w.gone = make([]int32, 0, w.capacity)
 	w.flows = make([]flow, n*int(w.streams))
@@ -558,7 +560,7 @@ func (w *World) handle(id int32) bool {
 	case id < t.askReview:
 		return w.loadDue(id - t.askLoad)
 	default:
-		w.ask(ClusterReview, 0, id)
+		w.ask(ClusterReview, id-t.askReview, id)
 		return true
 	}
 	return false
@@ -607,7 +609,7 @@ type timerIDs struct {
 	askSuspect int32 // by node: asks about it, or ends the suspicion
 	askRisk    int32 // by class
 	askLoad    int32 // by tracked shard; none without load
-	askReview  int32
+	askReview  int32 // by tier
 	count      int32
 }
 
@@ -654,9 +656,9 @@ func newTimerIDs(w *World) timerIDs {
 	t.askNode = take(w.nodes)
 	t.askDomain = take(w.racks + w.zones + w.regions)
 	t.askSuspect = take(w.nodes)
-	t.askRisk = take(classes(w.cfg.Data.maxFactor()))
+	t.askRisk = take(w.classes())
 	t.askLoad = take(len(w.load.slots.shard))
-	t.askReview = take(1)
+	t.askReview = take(w.reviews())
 	t.count = next
 	return t
 }

@@ -120,8 +120,8 @@ func TestQuietEpisode(t *testing.T) {
 }
 
 // TestHugeCapacity: counts of free copies do not overflow. 2000 nodes with
-// space for 1.6 million copies each would have 3.2·10⁹ of them; what is simulated
-// is four times the 3 copies that are their part, and 64.
+// space for 1.6 million copies each have 3.2·10⁹ of them; what is simulated is
+// four times the 3 copies that are their part, and 64.
 func TestHugeCapacity(t *testing.T) {
 	c := rackBursts()
 	c.Topology.RacksPerZone = 100
@@ -129,7 +129,7 @@ func TestHugeCapacity(t *testing.T) {
 	c.Horizon = 10 * time.Hour
 	p := newPlayer(newTest(t, c))
 	p.reset(1)
-	if got, want := p.raw(fFreeSpace), 1-3./76; !within(got, want, 1e-6) {
+	if got, want := p.raw(fFreeSpace), 1-3/1.6e6; !within(got, want, 1e-6) {
 		t.Errorf("free space %g, want %g", got, want)
 	}
 	p.finish(baselinePolicy(t, "rf3-eager", p.w))

@@ -54,6 +54,9 @@ type Data struct {
 	MaxFactor         int     `yaml:"max_factor" json:"max_factor"`                 // copies that may come to be wanted of a shard; 0: their number is fixed
 	Quorum            int     `yaml:"quorum" json:"quorum"`                         // readable copies that a shard needs to be available
 	NodeGB            float64 `yaml:"node_gb" json:"node_gb"`                       // capacity of a node
+	// Tiers say what parts of the data are worth; without any all is of one, of
+	// value 1.
+	Tiers []Tier `yaml:"tiers" json:"tiers"`
 	// Placement says which nodes hold a shard at the start, and are preferred for
 	// its repairs.
 	Placement placement.Config `yaml:"placement" json:"placement"`
@@ -220,6 +223,7 @@ func (c Config) Validate() error {
 		fmt.Sprintf("data.replication_factor to %d, or 0", maxFactor))
 	e.Want(d.Quorum >= 1 && d.Quorum <= d.ReplicationFactor, "data.quorum", d.Quorum, "1 to data.replication_factor")
 	e.Want(positive(d.NodeGB), "data.node_gb", d.NodeGB, "a size > 0")
+	validateTiers(d.Tiers, &e)
 	if len(e) == 0 {
 		e.Want(float64(t.Nodes())*float64(d.ShardsPerNode) <= 100_000_000, "data.shards_per_node", d.ShardsPerNode, "at most 100000000 shards in all")
 		copies := math.Ceil(float64(d.ShardsPerNode*d.ReplicationFactor) / 0.9)

@@ -148,12 +148,14 @@ func (w *World) judge(f *fate, k int, p, stuck float64) {
 
 // restFate is the fate of requests for shards that are not tracked, of which rest
 // counts those of each number of readable copies.
-func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate) {
+func (w *World) restFate(rest *readableTable) (f fate) {
 	l := &w.load
 	shards, missing := int32(0), int64(0)
-	for k, n := range rest {
-		shards += n
-		missing += int64(w.byReadable[k]) * int64(max(0, int(w.commonWant)-k))
+	for want := range rest {
+		for k, n := range rest[want] {
+			shards += n
+			missing += int64(w.byReadable[want][k]) * int64(max(0, want-k))
+		}
 	}
 	if shards == 0 {
 		return f
@@ -176,10 +178,12 @@ func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate) {
 	if missing > 0 {
 		stuck = min(1, float64(l.stuckCopies)/float64(missing))
 	}
-	for k, n := range rest {
-		if n > 0 {
-			p := float64(n) / float64(shards) * float64(whole) / float64(w.zones)
-			w.judge(&f, k, p, stuck*float64(max(0, int(w.commonWant)-k))/float64(w.commonWant))
+	for want := range rest {
+		for k, n := range rest[want] {
+			if n > 0 {
+				p := float64(n) / float64(shards) * float64(whole) / float64(w.zones)
+				w.judge(&f, k, p, stuck*float64(max(0, want-k))/float64(want))
+			}
 		}
 	}
 	return f
@@ -189,7 +193,7 @@ func (w *World) restFate(rest *[maxFactor + spare + 1]int32) (f fate) {
 // off from another, at weight p.
 func (w *World) cutFate(f *fate, a int, p float64) {
 	l := &w.load
-	stuck := float64(l.stuckCopies) / (float64(w.shards) * float64(w.commonWant))
+	stuck := float64(l.stuckCopies) / (float64(w.shards) * w.meanWant())
 	for i := range l.spread.patterns {
 		x := &l.spread.patterns[i]
 		var reached [maxFactor + 1]float64 // probability of so many readable copies

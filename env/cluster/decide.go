@@ -66,7 +66,7 @@ func (w *World) act(a Action) {
 	case ShardLoad:
 		w.actLoad(a, w.subject)
 	case ClusterReview:
-		w.actReview(a)
+		w.actReview(int(w.subject), a)
 	}
 	w.settleRepairs()
 	w.noticeRegime()

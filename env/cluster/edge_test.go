@@ -176,13 +176,13 @@ func TestFalseAlarmsLookTrue(t *testing.T) {
 // TestTargetUp: a higher target orders a copy of every shard.
 func TestTargetUp(t *testing.T) {
 	w := begun(t, func(c *Config) { c.Data.MaxFactor = 4 })
-	w.setTarget(+1)
+	w.setTarget(0, +1)
 	if int(w.orders) != w.shards {
 		t.Errorf("%d orders, want one for each of %d shards", w.orders, w.shards)
 	}
 	w.settleRepairs()
 	w.q.set(w.timers.askReview, w.now) // as act does
-	w.setTarget(-1)
+	w.setTarget(0, -1)
 	if w.orders != 0 || w.short != 0 {
 		t.Errorf("%d orders and %d shards short of copies, want none", w.orders, w.short)
 	}

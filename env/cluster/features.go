@@ -59,6 +59,9 @@ const (
 	fLiveZones
 	fAwaited
 	fRiskAge
+	fTierValue
+	fTierShare
+	fTierTarget
 	// A node that is unreachable or suspect.
 	fAlarmPredictor
 	fAlarmDetector
@@ -133,6 +136,9 @@ var features = [featureCount]env.Feature{
 	fSubjectUnordered:       {Name: "subject_unordered", Unit: "ln(1+shards) short of copies without an order", Offset: 2, Scale: 2},
 	fLiveZones:              {Name: "live_zones", Unit: "zones, 2 for more", Offset: 1, Scale: 1},
 	fAwaited:                {Name: "awaited", Unit: "0 or 1: a missing copy may return", Scale: 1},
+	fTierValue:              {Name: "tier_value", Unit: "ln(value), that of the tier in question", Scale: 2},
+	fTierShare:              {Name: "tier_share", Unit: "share of all shards", Scale: 1},
+	fTierTarget:             {Name: "tier_target", Unit: "copies wanted of its shards, extra ones left out", Offset: 3, Scale: 2},
 	fRiskAge:                {Name: "risk_age", Unit: "ln(1+minutes) of the oldest shard", Offset: 2, Scale: 2},
 	fAlarmPredictor:         {Name: "alarm_predictor", Unit: "0 or 1: the node will be lost", Scale: 1},
 	fAlarmDetector:          {Name: "alarm_detector", Unit: "0 or 1: the node is slow", Scale: 1},

@@ -247,7 +247,9 @@ var hidden = []struct {
 			l.rates = rates{p99: rng.Float64(), refused: rng.Float64()}
 			l.dirty = !l.dirty
 		}
-		garble(rng, w.byReadable[:])
+		for k := range w.byReadable {
+			garble(rng, w.byReadable[k][:])
+		}
 		garble(rng, w.cuts)
 		garble(rng, w.incarnation)
 		for p := range w.ordinal {

@@ -110,6 +110,9 @@ func (w *World) checkRanges() error {
 				return fmt.Errorf("repair %d: index %d, want -1 to %d", id, x.v, x.n-1)
 			}
 		}
+		if idle := f.shard == none; idle != (f.source == none) || idle != (f.target == none) || idle && f.origin != none {
+			return fmt.Errorf("repair %d is from node %d to %d", id, f.source, f.target)
+		}
 	}
 	for zone, z := range w.clocks {
 		for _, v := range append(z.first[:], z.last[:]...) {
@@ -173,9 +176,11 @@ func (w *World) subjects(k Kind) int {
 	case DomainUnreachable:
 		return len(w.faultDomains.members)
 	case ShardsAtRisk:
-		return classes(w.maxWant)
+		return w.classes()
 	case ShardLoad:
 		return len(w.load.slots.shard)
+	case ClusterReview:
+		return w.reviews()
 	}
 	return 1
 }
@@ -264,7 +269,7 @@ func (w *World) checkNodes() error {
 // checkEntries checks the entries of node n against the records.
 func (w *World) checkEntries(n int32) error {
 	var live, marks int32
-	tally := [impliedKinds]int32{}
+	tally := make([]int32, w.kinds)
 	e := w.entriesOf(n)
 	for i := 0; i < len(e); i += w.stride {
 		s := shardAt(e[i])
@@ -293,7 +298,7 @@ func (w *World) checkEntries(n int32) error {
 			}
 			continue
 		}
-		tally[w.kindOf(e[i+1:i+w.stride])]++
+		tally[w.kindOf(e[i:i+w.stride])]++
 		if w.info[s].flags&shardPlain == 0 || rep.state() != replicaLive {
 			return fmt.Errorf("node %d: the entry of shard %d, flags %b, state %d, is not marked", n, s, w.info[s].flags, rep.state())
 		}
@@ -312,7 +317,7 @@ func (w *World) checkEntries(n int32) error {
 			return fmt.Errorf("node %d: the entry of shard %d lacks nodes %v", n, s, others[:left])
 		}
 	}
-	if !slices.Equal(tally[:], w.unmarkedOf(n)) {
+	if !slices.Equal(tally, w.unmarkedOf(n)) {
 		return fmt.Errorf("node %d: entries by kind %v, counted %v", n, tally, w.unmarkedOf(n))
 	}
 	if live != w.live[n] || marks != w.marks[n] {
@@ -322,9 +327,11 @@ func (w *World) checkEntries(n int32) error {
 }
 
 func (w *World) checkShards() error {
-	var copies, unavailable, charged, orders, short, believedShort, one, no int32
+	var copies, unavailable, orders, short, believedShort, one, no int32
+	var charged [maxTiers]int32
 	var wants [maxFactor + 1]int32
-	var byReadable [maxFactor + spare + 1]int32
+	var tierWants [maxTiers][maxFactor + 1]int32
+	var byReadable readableTable
 	var copiesBy [providers]int32
 	implied := make([]int32, len(w.implied))
 	classImplied := make([]int32, len(w.classImplied))
@@ -333,6 +340,11 @@ func (w *World) checkShards() error {
 		x := &w.info[s]
 		want := int(x.want)
 		wants[want]++
+		tier := w.tiers.of(s)
+		tierWants[tier][want]++
+		if w.tierTarget[tier] < 1 || want < int(w.tierTarget[tier]) {
+			return fmt.Errorf("shard %d wants %d copies, those of its tier %d", s, want, w.tierTarget[tier])
+		}
 		readable, intact, believed := w.readableOf(s), w.intactOf(s), w.believedOf(s)
 		var active uint8
 		live, bad := 0, none
@@ -365,7 +377,7 @@ func (w *World) checkShards() error {
 			}
 		}
 		copies += int32(intact)
-		byReadable[readable]++
+		byReadable[want][readable]++
 		if active != x.active {
 			return fmt.Errorf("shard %d: %d repairs in flight, counted %d", s, active, x.active)
 		}
@@ -383,7 +395,7 @@ func (w *World) checkShards() error {
 		if readable < w.cfg.Data.Quorum {
 			unavailable++
 			if !lost {
-				charged++
+				charged[w.tiers.of(s)]++
 			}
 		}
 		if believed < want {
@@ -404,18 +416,18 @@ func (w *World) checkShards() error {
 				continue
 			}
 			kind := w.impliedKind(s, bad)
-			implied[int(bad)*impliedKinds+kind]++
+			implied[int(bad)*w.kinds+kind]++
 			switch {
 			case !w.leaving(bad):
-				if kind >= 2 {
-					classImplied[class{copies: kind / 2, zones: 1 + kind%2, awaited: true}.index()]++
+				if copiesLeft(kind) > 0 {
+					classImplied[w.classOfKind(kind)]++
 				}
 			case w.impliesOrder(bad, kind):
 				orders++
 			}
 			continue
 		}
-		if k := w.queueOf(s); k >= 0 != (int(in) >= classes(w.maxWant)) || k >= 0 && k != in {
+		if k := w.queueOf(s); k >= 0 != (int(in) >= w.classes()) || k >= 0 && k != in {
 			return fmt.Errorf("shard %d: %d ordered, %d in flight, in list %d, want %d", s, x.ordered, active, in, k)
 		}
 		waiting := x.ordered > x.active && believed > 0
@@ -446,12 +458,12 @@ func (w *World) checkShards() error {
 		return fmt.Errorf("orders %d, short %d, of one copy %d, of none %d; counted %d, %d, %d, %d",
 			orders, believedShort, one, no, w.orders, w.short, w.oneCopy, w.noCopy)
 	}
-	if w.commonWant < 0 || int(w.commonWant) >= len(wants) || wants != w.wantCount || w.uniform != (wants[w.commonWant] == int32(w.shards)) {
+	if w.commonWant < 0 || int(w.commonWant) >= len(wants) || wants != w.wantCount || tierWants != w.tierWants || w.uniform != (wants[w.commonWant] == int32(w.shards)) {
 		return fmt.Errorf("shards by copies wanted: %v, counted %v, all %d: %v", wants, w.wantCount, w.commonWant, w.uniform)
 	}
 	for i := range implied {
 		if implied[i] != w.implied[i] {
-			return fmt.Errorf("node %d implies %d shards of kind %d, counted %d", i/impliedKinds, implied[i], i%impliedKinds, w.implied[i])
+			return fmt.Errorf("node %d implies %d shards of kind %d, counted %d", i/w.kinds, implied[i], i%w.kinds, w.implied[i])
 		}
 	}
 	for k := range length {
@@ -466,7 +478,7 @@ func (w *World) checkShards() error {
 		if n != length[k] || n != w.lists.length[k] || last != w.lists.last[k] {
 			return fmt.Errorf("list %d has %d shards, linked %d, counted %d, and ends in %d, want %d", k, length[k], n, w.lists.length[k], w.lists.last[k], last)
 		}
-		if k >= classes(w.maxWant) {
+		if k >= w.classes() {
 			if n > 0 && !w.q.pending(w.timers.retry) && !w.admitSoon && w.ledger.slow+w.ledger.fast == 0 {
 				return fmt.Errorf("%d shards of queue %d wait and will not be tried again", n, k)
 			}
@@ -494,11 +506,11 @@ func (w *World) checkRepairs() error {
 			continue
 		}
 		dst, src := f.target, f.source
-		if dst == none || w.into[dst*w.streams+int32(f.stream)] != int32(id) {
+		if w.into[dst*w.streams+int32(f.stream)] != int32(id) {
 			return fmt.Errorf("repair %d is not stream %d of node %d", id, f.stream, dst)
 		}
 		used++
-		if w.health[dst]&^healthBarred != healthHealthy || src == none || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
+		if w.health[dst]&^healthBarred != healthHealthy || !w.up(src) || w.nodeFlags[src]&nodeUnreachable != 0 {
 			return fmt.Errorf("repair %d is from node %d to %d", id, src, dst)
 		}
 		if f.origin == none {
@@ -554,7 +566,7 @@ func (w *World) checkRepairs() error {
 		// Entries that are dealt with are in flight or of explicit shards.
 		for i := range int(w.cursor[n]) {
 			s := w.entriesOf(n)[i*w.stride]
-			if s&marked == 0 && implied[s] == 0 && w.impliesOrder(n, w.kindOf(w.entriesOf(n)[i*w.stride+1:(i+1)*w.stride])) {
+			if s&marked == 0 && implied[s] == 0 && w.impliesOrder(n, w.kindOf(w.entriesOf(n)[i*w.stride:(i+1)*w.stride])) {
 				return fmt.Errorf("node %d: shard %d is passed over", n, s)
 			}
 		}
@@ -578,7 +590,7 @@ func (w *World) checkRepairs() error {
 			last := none
 			for f := z.first[k]; f != none; last, f = f, w.flows[f].next {
 				x := &w.flows[f]
-				if n++; n > inFlight[zone] || speed(x.fast) != k || x.prev != last || w.zoneOf(x.target) != zone || last != none && w.flows[last].end > x.end {
+				if n++; n > inFlight[zone] || x.shard == none || speed(x.fast) != k || x.prev != last || w.zoneOf(x.target) != zone || last != none && w.flows[last].end > x.end {
 					return fmt.Errorf("zone %d: its repairs are out of order at %d", zone, f)
 				}
 			}

@@ -373,7 +373,8 @@ func (w *World) evaluate() {
 	rest := w.byReadable
 	for rank := range l.tracked {
 		w.findTracked(rank)
-		rest[l.tracked[rank].readable]--
+		x := &l.tracked[rank]
+		rest[w.info[w.load.process.ShardAt(rank)].want][x.readable]--
 	}
 	var total requests
 	share := p.Rest()

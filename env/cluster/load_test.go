@@ -176,7 +176,7 @@ func bruteForce(w *World, exact bool) (b brute) {
 				readable[s] = append(readable[s], r.node())
 			}
 		}
-		missing += float64(max(0, w.wants-len(readable[s])))
+		missing += float64(max(0, int(w.info[s].want)-len(readable[s])))
 	}
 	work, request := make([]float64, w.nodes), make([]float64, w.nodes)
 	readWork := 1.0
@@ -184,12 +184,12 @@ func bruteForce(w *World, exact bool) (b brute) {
 		readWork = float64(c.ReadQuorum)
 	}
 	for s := range int32(w.shards) {
-		nodes := readable[s]
+		nodes, want := readable[s], int(w.info[s].want)
 		rank, tracked := ranks[s]
 		share := p.Rest() / float64(w.shards-p.Tracked())
 		primary := 0.0
 		if missing > 0 {
-			primary = min(1, stuck/missing) * float64(max(0, w.wants-len(nodes))) / float64(w.wants)
+			primary = min(1, stuck/missing) * float64(max(0, want-len(nodes))) / float64(want)
 		}
 		if tracked {
 			share = p.Share(rank)

@@ -112,10 +112,14 @@ func (w *World) observe(obs []float32, mask []bool) {
 		w.observeLoad(w.subject, o)
 	case ClusterReview:
 		o.put(fRegimeAge, log1p(minutes(w.now-w.review.since)))
-		w.legal[ThrottleDown] = w.throttle > 0
-		w.legal[ThrottleUp] = int(w.throttle) < len(throttles)-1
-		w.legal[TargetDown] = w.targetLegal(-1)
-		w.legal[TargetUp] = w.targetLegal(+1)
+		tier := int(w.subject)
+		if w.reviews() == w.tiers.count {
+			w.observeTier(tier, o)
+		}
+		w.legal[ThrottleDown] = tier == 0 && w.throttle > 0
+		w.legal[ThrottleUp] = tier == 0 && int(w.throttle) < len(throttles)-1
+		w.legal[TargetDown] = w.targetLegal(tier, -1)
+		w.legal[TargetUp] = w.targetLegal(tier, +1)
 	}
 	w.guards.Apply(obs, w.legal)
 	copy(mask, w.legal)
@@ -281,11 +285,14 @@ func (w *World) noShards() nodeCounts { return nodeCounts{fewest: int(w.commonWa
 // nodes well: they have the copies that they want.
 func (w *World) plainShards(n int32) nodeCounts {
 	c := w.noShards()
+	fewest := maxFactor + 1
 	for kind, k := range w.unmarkedOf(n) {
 		if k > 0 {
-			c.fewest = kind/2 + 1 // the fewest that any wants
-			break
+			fewest = min(fewest, copiesLeft(kind)+1)
 		}
+	}
+	if fewest <= maxFactor {
+		c.fewest = fewest // the fewest that any wants
 	}
 	return c
 }
@@ -308,7 +315,7 @@ func (w *World) nodeShards(n int32) nodeCounts {
 			continue
 		}
 		sum += k
-		copies := kind / 2
+		copies := copiesLeft(kind)
 		if f&nodeDraining != 0 {
 			copies++
 		} else if f&nodeDeclared == 0 {
@@ -357,7 +364,8 @@ func (w *World) observeClass(k int32, o observation) {
 	n := w.classSize(k)
 	w.observeSize(n, o)
 	o.put(fSubjectUnordered, log(n))
-	class := classAt(k)
+	class := w.classAt(k)
+	w.observeTier(class.tier, o)
 	o.put(fLiveCopies, float64(class.copies))
 	o.put(fLiveZones, float64(class.zones))
 	o.flag(fAwaited, class.awaited)
@@ -367,6 +375,14 @@ func (w *World) observeClass(k int32, o observation) {
 	if n > 0 {
 		o.put(fRiskAge, log1p(minutes(w.now-w.riskSince(k))))
 	}
+}
+
+// observeTier shows what a tier is worth, and what is wanted for it.
+func (w *World) observeTier(k int, o observation) {
+	o.put(fTierValue, w.tiers.log[k])
+	first, end := w.tiers.span(k)
+	o.put(fTierShare, float64(end-first)/float64(w.shards))
+	o.put(fTierTarget, float64(w.tierTarget[k]))
 }
 
 func (w *World) observeSize(shards int32, o observation) {

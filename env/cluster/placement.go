@@ -360,7 +360,7 @@ func (w *World) renew(s int32) {
 	w.create(s)
 	w.info[s].flags &^= shardLost
 	if w.readableOf(s) < w.cfg.Data.Quorum {
-		w.ledger.chargedUnavailable++
+		w.ledger.chargedUnavailable[w.tiers.of(s)]++
 	}
 	w.refresh(s)
 	w.settle(s)

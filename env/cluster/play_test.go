@@ -111,6 +111,9 @@ func randomConfig(rng *rand.Rand) Config {
 		c.Load.InternetShare = 0.1
 		c.Prices.Providers = [][]string{nil, {"azure"}, []string{"aws", "gcp"}[:c.Topology.Regions]}[rng.IntN(3)]
 	}
+	if rng.IntN(2) == 0 {
+		c.Data.Tiers = []Tier{{"hot", 0.25, 10}, {"warm", 0.25, 1}, {"cold", 0.5, 0.1}}
+	}
 	return c
 }
 

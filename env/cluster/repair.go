@@ -39,7 +39,7 @@ const (
 // order orders n more copies of the explicit shard s. They go where and as fast
 // as those that it has on order, if any.
 func (w *World) order(s int32, n int, fast bool, locality uint8) {
-	if k := w.lists.links[s].in; k >= 0 && int(k) < classes(w.maxWant) {
+	if k := w.lists.links[s].in; k >= 0 && int(k) < w.classes() {
 		w.lists.remove(s)
 		w.askNoMore(k)
 	}
@@ -78,7 +78,7 @@ func (w *World) queueOf(s int32) int8 {
 	if b == 0 {
 		return -1
 	}
-	k := int8(classes(w.maxWant))
+	k := int8(w.classes())
 	if b > 1 {
 		k += 2
 	}
@@ -124,7 +124,7 @@ func (w *World) admit() {
 		w.admitImplied()
 	}
 	waiting := w.leave.first != none
-	for _, n := range w.lists.length[classes(w.maxWant):] {
+	for _, n := range w.lists.length[w.classes():] {
 		waiting = waiting || n > 0
 	}
 	// Where any is in flight, its end brings us back.
@@ -140,7 +140,7 @@ func (w *World) admit() {
 
 func (w *World) admitQueues(from, to int) {
 	var have holders
-	for k := classes(w.maxWant) + from; k < classes(w.maxWant)+to; k++ {
+	for k := w.classes() + from; k < w.classes()+to; k++ {
 		missed := 0
 		for n := w.lists.length[k]; n > 0 && missed < misses && w.open(); n-- {
 			s := w.lists.first[k]
@@ -176,7 +176,7 @@ func (w *World) admitImplied() {
 			others := e[i+1 : i+w.stride]
 			kind := -1
 			if e[i]&marked == 0 && w.othersHealthy(others, healthBad) {
-				kind = w.kindOf(others)
+				kind = w.kindOf(e[i : i+w.stride])
 			}
 			if kind < 0 || !w.impliesOrder(n, kind) {
 				w.swapEntries(n, e, at, w.cursor[n]) // it has orders of its own, or none
@@ -184,7 +184,7 @@ func (w *World) admitImplied() {
 				continue
 			}
 			s := e[i]
-			copies := copy(have.node[:], others[:kind/2])
+			copies := copy(have.node[:], others[:copiesLeft(kind)])
 			if draining {
 				have.node[copies] = n
 				copies++

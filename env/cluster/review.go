@@ -58,11 +58,22 @@ func (w *World) regime() uint8 {
 	return r
 }
 
+// reviews is how many questions a review consists of: one for each tier, or one
+// where there is nothing to ask about tiers.
+func (w *World) reviews() int {
+	if w.cfg.Data.MaxFactor == 0 {
+		return 1
+	}
+	return w.tiers.count
+}
+
 // noticeRegime asks for a review where the regime has changed.
 func (w *World) noticeRegime() {
 	if r := w.regime(); r != w.review.regime && w.cfg.Reviews.Every > 0 {
 		w.review = review{regime: r, since: w.now}
-		w.q.set(w.timers.askReview, w.now)
+		for k := range int32(w.reviews()) {
+			w.q.set(w.timers.askReview+k, w.now)
+		}
 	}
 }
 
@@ -73,22 +84,24 @@ func (w *World) noticeBurst() {
 	}
 }
 
-func (w *World) actReview(a Action) {
+// actReview answers the question of a review about a tier; the first one is about
+// the throttle too.
+func (w *World) actReview(tier int, a Action) {
 	switch a {
 	case ThrottleDown:
 		w.setThrottle(w.throttle - 1)
 	case ThrottleUp:
 		w.setThrottle(w.throttle + 1)
 	case TargetDown:
-		w.setTarget(-1)
+		w.setTarget(tier, -1)
 	case TargetUp:
-		w.setTarget(+1)
+		w.setTarget(tier, +1)
 	}
 	if w.review.regime != 0 {
-		next := w.now + simulated(w.cfg.Reviews.Every)
-		w.q.set(w.timers.askReview, next)
+		next, id := w.now+simulated(w.cfg.Reviews.Every), w.timers.askReview+int32(tier)
+		w.q.set(id, next)
 		if a == Hold {
-			w.tally.put(w.timers.askReview-w.timers.askNode, next)
+			w.tally.put(id-w.timers.askNode, next)
 		}
 	}
 }
@@ -96,9 +109,13 @@ func (w *World) actReview(a Action) {
 // checkReview makes sure that reviews are asked for as long as, and no longer
 // than, something is going on.
 func (w *World) checkReview() error {
-	asks := w.q.pending(w.timers.askReview) || w.kind == ClusterReview
+	some, all := false, true
+	for k := range int32(w.reviews()) {
+		asks := w.q.pending(w.timers.askReview+k) || w.kind == ClusterReview && w.subject == k
+		some, all = some || asks, all && asks
+	}
 	if w.cfg.Reviews.Every == 0 {
-		if asks || w.review.regime != 0 {
+		if some || w.review.regime != 0 {
 			return fmt.Errorf("a review is asked for, and there are none")
 		}
 		return nil
@@ -106,7 +123,7 @@ func (w *World) checkReview() error {
 	if r := w.regime(); r != w.review.regime || w.review.since < 0 || w.review.since > w.now {
 		return fmt.Errorf("regime %b, recorded %b since %d", r, w.review.regime, w.review.since)
 	}
-	if w.review.regime != 0 && !asks && !w.ended {
+	if w.review.regime != 0 && !all && !w.ended {
 		return fmt.Errorf("regime %b will not be reviewed", w.review.regime)
 	}
 	return nil

@@ -33,7 +33,7 @@ type ledger struct {
 	copies             int32            // that exist or are being made
 	copiesBy           [providers]int32 // the same by provider, kept where there are several
 	slow, fast         int32            // repairs in flight
-	chargedUnavailable int32            // shards short of their quorum and not lost
+	chargedUnavailable [maxTiers]int32  // shards short of their quorum and not lost, by tier
 	unavailable        int32            // shards short of their quorum
 	short              int32            // shards with fewer readable copies than wanted
 
@@ -67,7 +67,11 @@ func (w *World) accrue(t env.Time) {
 		storage = w.mixedStorage(&l.copiesBy)
 	}
 	interference := float64(l.slow)*w.cfg.Prices.SlowRepairPerHour + float64(l.fast)*w.cfg.Prices.FastRepairPerHour
-	unavailability := float64(l.chargedUnavailable) * w.pricePerUnavailableHour
+	unavailability := 0.0
+	for k, c := range l.chargedUnavailable {
+		unavailability += float64(c) * w.tiers.value[k]
+	}
+	unavailability *= w.pricePerUnavailableHour
 	l.dollars[partStorage] += storage * h
 	l.dollars[partInterference] += interference * h
 	l.dollars[partUnavailability] += unavailability * h
@@ -146,7 +150,7 @@ func (l *ledger) fields(c *state.Codec) {
 	state.Fixed(c, l.copiesBy[:])
 	state.Value(c, &l.slow)
 	state.Value(c, &l.fast)
-	state.Value(c, &l.chargedUnavailable)
+	state.Fixed(c, l.chargedUnavailable[:])
 	state.Value(c, &l.unavailable)
 	state.Value(c, &l.short)
 	state.Fixed(c, l.dollars[:])

@@ -239,7 +239,7 @@ func (w *World) nodeLoad(n int32) float64 {
 func (w *World) restLoad() float64 {
 	l := &w.load
 	reads := l.process.ReadShare()
-	work := l.process.Rate() * l.process.Rest() * (reads*l.readWork + (1-reads)*float64(w.commonWant))
+	work := l.process.Rate() * l.process.Rest() * (reads*l.readWork + (1-reads)*w.meanWant())
 	return work / (l.capacity * float64(max(1, w.nodes-int(w.unreachable))))
 }
 
@@ -284,7 +284,7 @@ func (w *World) observeLoads(o observation) {
 	base := w.cfg.Load.RequestsPerSecond
 	reads := p.ReadShare()
 	nodes := float64(max(1, w.nodes-int(w.unreachable)))
-	o.put(fUtilisation, p.Rate()*(reads*l.readWork+(1-reads)*float64(w.commonWant))/(l.capacity*nodes))
+	o.put(fUtilisation, p.Rate()*(reads*l.readWork+(1-reads)*w.meanWant())/(l.capacity*nodes))
 	o.put(fRequestRate, p.Rate()/base)
 	o.put(fLoadSlope, (p.Rate()-l.slope)/base)
 	o.put(fLatency, log1p(l.measured.p99/w.cfg.Load.Service.SLOSeconds))
@@ -298,6 +298,7 @@ func (w *World) observeLoad(i int32, o observation) {
 	w.observeSize(1, o)
 	o.put(fLiveCopies, float64(b))
 	o.put(fReplicaLoad, w.replicaLoad(i, b))
+	w.observeTier(w.tiers.of(w.load.slots.shard[i]), o)
 	o.put(fReplicas, float64(w.expected(i)))
 	o.put(fExtraCopies, float64(w.load.slots.extra[i]))
 	_, busy := w.busiest(i)

@@ -80,12 +80,18 @@ func (w *World) fields(c *state.Codec) {
 	w.lost.fields(c)
 	w.leave.fields(c)
 	state.Fixed(c, w.wantCount[:])
+	for k := range w.tierWants {
+		state.Fixed(c, w.tierWants[k][:])
+	}
+	state.Fixed(c, w.tierTarget[:])
 	state.Value(c, &w.commonWant)
 	state.Value(c, &w.quietNodes)
 	state.Value(c, &w.deadNodes)
 	w.flowFields(c)
 	w.load.fields(c)
-	state.Fixed(c, w.byReadable[:])
+	for k := range w.byReadable {
+		state.Fixed(c, w.byReadable[k][:])
+	}
 	state.Value(c, &w.short)
 	state.Value(c, &w.oneCopy)
 	state.Value(c, &w.noCopy)

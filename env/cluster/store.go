@@ -93,12 +93,13 @@ type store struct {
 	live    []int32 // by node: entries of live copies
 	marks   []int32 // by node: marked entries
 	health  []uint8 // by node; one more, healthy, stands for no node
+	tiers   tiers
+	kinds   int // of implied shards: impliedKinds of each tier
 	// unmarked counts the entries of a node that are not marked, by the kind of their
-	// shards were the node alone bad: [nodes*impliedKinds].
+	// shards were the node alone bad: [nodes*kinds].
 	unmarked []int32
-	// implied counts, by node, the plain shards with this node alone bad, by the
-	// copies that are left and whether these are in one zone or several:
-	// [nodes*impliedKinds].
+	// implied counts, by node, the plain shards with this node alone bad, by kind:
+	// [nodes*kinds].
 	implied    []int32
 	badNodes   int32             // nodes with that health
 	oddShards  []int32           // scratch of odd
@@ -113,9 +114,12 @@ type store struct {
 	uniform    bool // whether all shards want the same number of copies
 }
 
-// impliedKinds is how many kinds of implied shards there are: 0 to maxFactor−1
-// copies left, in one zone or several.
+// impliedKinds is how many kinds of implied shards there are in a tier: 0 to
+// maxFactor−1 copies left, in one zone or several. Those of the next tier follow.
 const impliedKinds = 2 * maxFactor
+
+// copiesLeft is how many copies are left of shards of a kind.
+func copiesLeft(kind int) int { return kind % impliedKinds / 2 }
 
 func (w *World) newStore() store {
 	st := store{
@@ -123,6 +127,8 @@ func (w *World) newStore() store {
 		capacity: int(w.nodeCopies),
 	}
 	st.width, st.stride = st.maxWant+spare, st.maxWant
+	st.tiers = newTiers(w.cfg.Data.Tiers, w.shards)
+	st.kinds = st.tiers.count * impliedKinds
 	st.records = make([]replica, w.shards*st.width)
 	st.info = make([]shard, w.shards)
 	st.entries = make([]int32, w.nodes*st.capacity*st.stride)
@@ -130,8 +136,8 @@ func (w *World) newStore() store {
 	st.live = make([]int32, w.nodes)
 	st.marks = make([]int32, w.nodes)
 	st.health = make([]uint8, w.nodes+1)
-	st.implied = make([]int32, w.nodes*impliedKinds)
-	st.unmarked = make([]int32, w.nodes*impliedKinds)
+	st.implied = make([]int32, w.nodes*st.kinds)
+	st.unmarked = make([]int32, w.nodes*st.kinds)
 	st.oddShards = make([]int32, 0, st.capacity)
 	return st
 }
@@ -194,6 +200,9 @@ func (w *World) intactOf(s int32) int {
 	return c
 }
 
+// readableTable counts shards by copies wanted and by readable copies.
+type readableTable [maxFactor + 1][maxFactor + spare + 1]int32
+
 // counts reports whether r is a believed live copy.
 func (w *World) counts(r replica) bool {
 	return r.state() == replicaLive && w.nodeFlags[r.node()]&nodeUnreachable == 0
@@ -226,7 +235,7 @@ func (w *World) unlink(r int32) {
 	if i := int(pos) * w.stride; e[i]&marked != 0 {
 		w.marks[n]--
 	} else {
-		w.unmarked[int(n)*impliedKinds+w.kindOf(e[i+1:i+w.stride])]--
+		w.unmarked[int(n)*w.kinds+w.kindOf(e[i:i+w.stride])]--
 	}
 	// The last entry takes its place; where repairs work their way through the
 	// entries, those behind them stay behind.
@@ -303,7 +312,7 @@ func (w *World) markEntry(r replica) {
 	if e[0]&marked == 0 {
 		e[0] |= marked
 		w.marks[n]++
-		w.unmarked[int(n)*impliedKinds+w.kindOf(e[1:])]--
+		w.unmarked[int(n)*w.kinds+w.kindOf(e)]--
 	}
 }
 
@@ -366,7 +375,7 @@ func (w *World) makePlain(s int32) {
 		if e[0]&marked != 0 {
 			w.marks[n]--
 		} else {
-			tally[w.kindOf(e[1:])]--
+			tally[w.kindOf(e)]--
 		}
 		e[0] = s
 		k := 1
@@ -379,7 +388,7 @@ func (w *World) makePlain(s int32) {
 		for ; k < len(e); k++ {
 			e[k] = int32(w.nodes)
 		}
-		tally[w.kindOf(e[1:])]++
+		tally[w.kindOf(e)]++
 	}
 }
 
@@ -388,7 +397,7 @@ func (w *World) makePlain(s int32) {
 func (w *World) writeTriple(r replica, s, other, another, x, y int32) {
 	n := r.node()
 	e := w.entries[(int(n)*w.capacity+int(r.pos()))*3:][:3]
-	kinds := w.unmarkedOf(n)[4:6]
+	kinds := w.unmarkedOf(n)[w.tiers.of(s)*impliedKinds+4:][:2]
 	if e[0] < 0 {
 		w.marks[n]--
 	} else {
@@ -463,7 +472,7 @@ func (w *World) explicit(s int32) {
 	}
 	// It was implied by that node, alone.
 	kind := w.impliedKind(s, bad)
-	w.implied[int(bad)*impliedKinds+kind]--
+	w.implied[int(bad)*w.kinds+kind]--
 	switch {
 	case !w.leaving(bad):
 		w.countClass(kind, -1)
@@ -481,7 +490,7 @@ func (w *World) leaving(n int32) bool { return w.nodeFlags[n]&(nodeDeclared|node
 // impliesOrder reports whether the leaving node n implies an order for the
 // shards of that kind: where there is a copy to read.
 func (w *World) impliesOrder(n int32, kind int) bool {
-	return kind >= 2 || w.nodeFlags[n]&nodeUnreachable == 0
+	return copiesLeft(kind) > 0 || w.nodeFlags[n]&nodeUnreachable == 0
 }
 
 // impliedKind is the kind of the plain shard s, which node bad implies.
@@ -499,7 +508,7 @@ func (w *World) impliedKind(s, bad int32) int {
 			several = 1
 		}
 	}
-	return 2*copies + several
+	return w.tiers.of(s)*impliedKinds + 2*copies + several
 }
 
 // empty forgets what nodes hold, where a state that was read is damaged.
@@ -523,6 +532,12 @@ func (w *World) fillStore() {
 	w.short, w.oneCopy, w.noCopy = 0, 0, 0
 	w.wantCount = [maxFactor + 1]int32{}
 	w.wantCount[w.wants] = int32(w.shards)
+	w.tierWants = [maxTiers][maxFactor + 1]int32{}
+	for k := range w.tiers.count {
+		first, end := w.tiers.span(k)
+		w.tierWants[k][w.wants] = end - first
+		w.tierTarget[k] = int32(w.wants)
+	}
 	w.commonWant, w.uniform = int32(w.wants), true
 	factor := w.wants
 	if w.stride == 3 && factor == 3 {
@@ -535,8 +550,8 @@ func (w *World) fillStore() {
 	copy(w.unmarked, w.firstKinds)
 	w.ledger.copies = int32(w.shards * factor)
 	w.ledger.copiesBy = w.startBy
-	w.byReadable = [maxFactor + spare + 1]int32{}
-	w.byReadable[factor] = int32(w.shards)
+	w.byReadable = readableTable{}
+	w.byReadable[factor][factor] = int32(w.shards)
 	w.reachableSpace -= int64(w.shards * factor)
 }
 
@@ -546,13 +561,14 @@ func (w *World) readLayout() {
 	w.firstKinds = make([]int32, len(w.unmarked))
 	w.firstHeld = make([]int32, w.nodes)
 	w.firstPos = make([]int32, len(w.layout.Nodes))
-	others := make([]int32, w.stride-1)
+	e := make([]int32, w.stride)
 	for s := range w.shards {
 		nodes := w.layout.Nodes[s*w.wants : (s+1)*w.wants]
 		for j, n := range nodes {
-			fill(others, int32(w.nodes))
-			copy(others[copy(others, nodes[:j]):], nodes[j+1:])
-			w.firstKinds[int(n)*impliedKinds+w.kindOf(others)]++
+			fill(e, int32(w.nodes))
+			e[0] = int32(s)
+			copy(e[1+copy(e[1:], nodes[:j]):], nodes[j+1:])
+			w.firstKinds[int(n)*w.kinds+w.kindOf(e)]++
 			w.firstPos[s*w.wants+j] = w.firstHeld[n]
 			w.firstHeld[n]++
 		}

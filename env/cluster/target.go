@@ -1,10 +1,12 @@
 package cluster
 
-// setTarget changes by delta how many copies are wanted of every shard: more are
-// ordered, slow and spread over the zones; those that are too many are dropped
-// at once.
-func (w *World) setTarget(delta int32) {
-	for s := range int32(w.shards) {
+// setTarget changes by delta how many copies are wanted of every shard of a tier:
+// more are ordered, slow and spread over the zones; those that are too many are
+// dropped at once.
+func (w *World) setTarget(tier int, delta int32) {
+	w.tierTarget[tier] += delta
+	first, end := w.tiers.span(tier)
+	for s := first; s < end; s++ {
 		if w.setWant(s, int(w.info[s].want)+int(delta)); w.info[s].flags&shardPlain == 0 {
 			w.orderMissing(s)
 		}
@@ -13,16 +15,29 @@ func (w *World) setTarget(delta int32) {
 }
 
 // targetLegal reports whether setTarget would stay within its bounds: never
-// fewer copies than the quorum, or than 2, or more than data.max_factor. Where
-// that is 0 the target is fixed.
-func (w *World) targetLegal(delta int32) bool {
+// fewer copies than the quorum, or than 2, or more of any shard than
+// data.max_factor. Where that is 0 the target is fixed.
+func (w *World) targetLegal(tier int, delta int32) bool {
 	if w.cfg.Data.MaxFactor == 0 {
 		return false
 	}
-	for want, shards := range w.wantCount {
-		if to := want + int(delta); shards > 0 && (to < max(w.cfg.Data.Quorum, 2) || to > w.maxWant) {
-			return false
+	if delta < 0 {
+		return int(w.tierTarget[tier]+delta) >= max(w.cfg.Data.Quorum, 2)
+	}
+	most := 0
+	for want, shards := range w.tierWants[tier] {
+		if shards > 0 {
+			most = want
 		}
 	}
-	return true
+	return most+int(delta) <= w.maxWant
+}
+
+// meanWant is how many copies are wanted of a shard, on average.
+func (w *World) meanWant() float64 {
+	sum := 0
+	for want, shards := range w.wantCount {
+		sum += want * int(shards)
+	}
+	return float64(sum) / float64(w.shards)
 }

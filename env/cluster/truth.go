@@ -53,44 +53,46 @@ func (w *World) changeReadable(n int32, d int) {
 			w.account(s, after-d, after)
 		}
 	}
-	if w.uniform {
-		w.accountMany(int(w.commonWant), w.held[n]-int32(len(odd)), d)
+	if w.uniform && w.tiers.count == 1 {
+		w.accountMany(0, int(w.commonWant), w.held[n]-int32(len(odd)), d)
 		return
 	}
-	// The others, by how many copies they want.
-	var wants [maxFactor + 1]int32
+	// The others, by tier and by how many copies they want.
+	var wants [maxTiers][maxFactor + 1]int32
 	for kind, c := range w.unmarkedOf(n) {
-		wants[kind/2+1] += c
+		wants[kind/impliedKinds][copiesLeft(kind)+1] += c
 	}
 	for _, s := range odd {
 		if r := w.records[w.on(s, n)]; r.state() == replicaLive && !w.isMarked(r) {
-			wants[w.info[s].want]--
+			wants[w.tiers.of(s)][w.info[s].want]--
 		}
 	}
-	for want, c := range wants {
-		if c > 0 {
-			w.accountMany(want, c, d)
+	for tier := range w.tiers.count {
+		for want, c := range wants[tier] {
+			if c > 0 {
+				w.accountMany(tier, want, c, d)
+			}
 		}
 	}
 }
 
-// accountMany accounts for c shards that want so many copies, of which all are
-// readable (+1), or all but one (−1), since now.
-func (w *World) accountMany(want int, c int32, d int) {
+// accountMany accounts for c shards of a tier that want so many copies, of which
+// all are readable (+1), or all but one (−1), since now.
+func (w *World) accountMany(tier, want int, c int32, d int) {
 	l := &w.ledger
 	if d < 0 {
 		l.short += c
 		l.degraded += int64(c)
-		w.byReadable[want] -= c
-		w.byReadable[want-1] += c
+		w.byReadable[want][want] -= c
+		w.byReadable[want][want-1] += c
 	} else {
 		l.short -= c
-		w.byReadable[want-1] -= c
-		w.byReadable[want] += c
+		w.byReadable[want][want-1] -= c
+		w.byReadable[want][want] += c
 	}
 	if want == w.cfg.Data.Quorum {
 		l.unavailable -= c * int32(d)
-		l.chargedUnavailable -= c * int32(d)
+		l.chargedUnavailable[tier] -= c * int32(d)
 	}
 }
 
@@ -98,10 +100,10 @@ func (w *World) accountMany(want int, c int32, d int) {
 // number of readable copies of shard s changes.
 func (w *World) account(s int32, before, after int) {
 	quorum := w.cfg.Data.Quorum
-	w.byReadable[before]--
-	w.byReadable[after]++
-	w.load.dirty = true
 	x := &w.info[s]
+	w.byReadable[x.want][before]--
+	w.byReadable[x.want][after]++
+	w.load.dirty = true
 	if (before < quorum) != (after < quorum) {
 		change := int32(1)
 		if after >= quorum {
@@ -109,7 +111,7 @@ func (w *World) account(s int32, before, after int) {
 		}
 		w.ledger.unavailable += change
 		if x.flags&shardLost == 0 {
-			w.ledger.chargedUnavailable += change
+			w.ledger.chargedUnavailable[w.tiers.of(s)] += change
 		}
 	}
 	want := int(x.want)
@@ -157,8 +159,9 @@ func (w *World) destroyed(s int32) {
 	}
 	x.flags |= shardLost
 	w.ledger.lost++
-	w.charge(partLoss, w.pricePerLoss)
+	tier := w.tiers.of(s)
+	w.charge(partLoss, w.pricePerLoss*w.tiers.value[tier])
 	if w.readableOf(s) < w.cfg.Data.Quorum {
-		w.ledger.chargedUnavailable--
+		w.ledger.chargedUnavailable[tier]--
 	}
 }

@@ -97,6 +97,7 @@ type worldDescription struct {
 	// Of worlds of a store.
 	Decisions []decisionInfo `json:"decisions,omitempty"`
 	Failures  []failureInfo  `json:"failures,omitempty"`
+	Tiers     []tierInfo     `json:"tiers,omitempty"`
 }
 
 type decisionInfo struct {
@@ -104,6 +105,13 @@ type decisionInfo struct {
 	Feature string   `json:"feature"` // that is 1 where it is asked for
 	Asked   string   `json:"asked"`   // when
 	Actions []string `json:"actions"`
+}
+
+// tierInfo is a tier of the data.
+type tierInfo struct {
+	Name  string  `json:"name"`
+	Share float64 `json:"share"` // of all shards
+	Value float64 `json:"value"` // factor on the prices of unavailability and loss
 }
 
 // failureInfo is a failure process that is on.
@@ -219,6 +227,13 @@ func (d *worldDescription) describeStore(w *cluster.World, b *bytes.Buffer) {
 			continue
 		}
 		fmt.Fprintf(b, "of each %s (%.4g) every %.4g h; %.3g a day in all\n", x.Strikes, x.Subjects, x.Every.Hours(), x.PerDay())
+	}
+	if tiers := w.Config().Data.Tiers; len(tiers) > 0 {
+		fmt.Fprintf(b, "\ntiers of the data, env.cluster.data.tiers\n")
+		for _, x := range tiers {
+			d.Tiers = append(d.Tiers, tierInfo{x.Name, x.Share, x.Value})
+			fmt.Fprintf(b, "  %-12s %.4g of the shards, prices of unavailability and loss times %.4g\n", x.Name, x.Share, x.Value)
+		}
 	}
 }
 

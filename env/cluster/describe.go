@@ -110,7 +110,7 @@ var questions = [NoQuestion]struct {
 			RepairFastSameZone, RepairFastOtherZone, RepairFastOtherRegion}},
 	ShardLoad: {fShardLoad, "a popular shard takes too much of each of its nodes, or little with extra copies, and after each wait",
 		[]Action{Wait1m, Wait5m, Wait15m, Wait1h, AddNear, AddFar, DropReplica, MoveReplica}},
-	ClusterReview: {fClusterReview, "a burst of losses or a repair backlog begins or ends, and from time to time while it lasts",
+	ClusterReview: {fClusterReview, "a burst of losses or a repair backlog begins or ends, and from time to time while it lasts; once for each tier, where its target may change",
 		[]Action{ThrottleDown, ThrottleUp, TargetDown, TargetUp}},
 }
 

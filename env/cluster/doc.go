@@ -35,14 +35,17 @@
 //     time while it stands. A restart or exchange that was ordered excuses the
 //     node's silence for as long as it takes.
 //   - Shards at risk: fewer believed live copies than wanted and no repair
-//     ordered. Those with equally many live copies, in one zone or several, with
-//     or without a missing copy that may return, are one subject.
+//     ordered. Those of one tier of the data with equally many live copies, in
+//     one zone or several, with or without a missing copy that may return, are one
+//     subject.
 //   - A popular shard: the requests for it take more than Load.Hot of the
 //     capacity of each node that holds it, or, once it has been given extra
 //     copies, would take less than Load.Cold with one fewer. Asked when the load
 //     changes.
 //   - The cluster: asked when a burst of losses or a repair backlog begins or
-//     ends, and from time to time while it lasts. See [Reviews].
+//     ends, and from time to time while it lasts. See [Reviews]. Where the number
+//     of copies may change it is asked once for each [Tier], the first time also
+//     about the throttle.
 //
 // Simultaneous questions come in this order, each seeing what earlier answers
 // did.

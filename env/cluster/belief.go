@@ -148,7 +148,7 @@ func (w *World) stayingOf(s int32) int {
 // has been replaced. Shards of which thereby the last record goes are put on
 // w.gone.
 func (w *World) voidCopies(n int32) {
-	w.load.dirty = true
+	w.load.outdate(staleCopies)
 	w.gone = w.gone[:0]
 	for id := w.firstOf[n]; id != none; id = w.firstOf[n] {
 		w.explicit(w.flows[id].shard)
@@ -499,7 +499,7 @@ func (w *World) setWant(s int32, want int) {
 		}
 	}
 	w.uniform = most == int32(w.shards)
-	w.load.dirty = true
+	w.load.outdate(staleCopies)
 	b, readable, before := w.believedOf(s), w.readableOf(s), int(x.want)
 	w.countLevel(before, b, -1)
 	if readable < before {

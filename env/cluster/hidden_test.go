@@ -245,7 +245,7 @@ var hidden = []struct {
 				garble(rng, l.quiet[level])
 			}
 			l.rates = rates{p99: rng.Float64(), refused: rng.Float64()}
-			l.dirty = !l.dirty
+			l.stale = staleness(rng.IntN(int(staleCopies) + 1))
 		}
 		for k := range w.byReadable {
 			garble(rng, w.byReadable[k][:])

@@ -56,6 +56,7 @@ type load struct {
 	process   *workload.Process
 	tables    [slowClasses][distances]*queueing.Table // misses are those of the SLO less the round trip
 	capacity  float64                                 // requests a second of a healthy node
+	inverse   [slowClasses]float64                    // 1 / capacity of a node
 	repair    float64                                 // and of these, what a slow repair takes
 	rtt       [distances]float64                      // seconds
 	readWork  float64                                 // copies that a read makes work on
@@ -87,22 +88,46 @@ type load struct {
 	measured measurement
 
 	// Derived.
-	dirty   bool
-	others  []int32
-	rates   rates
-	work    []float64
-	request []float64
-	touched []int32
-	bins    []bin
-	used    []int32
+	stale  staleness // what is to be worked out again
+	rates  rates
+	others []int32
+	bins   []bin
+	used   []int32
+	parts  []latencyPart
+	rest   fate               // of requests for shards that are not tracked
+	near   [distances]float64 // and their distances
+	unit   unit
 }
 
-// trackedShard is what a pass finds out about a popular shard.
+// staleness is how much of what is known of the load is out of date: that and all
+// below it. Most of the time only the rate changes.
+type staleness uint8
+
+const (
+	fresh       staleness = iota
+	staleRates            // how many requests there are, or what else nodes do
+	staleShares           // how they share out over shards
+	staleCopies           // which copies they find, and where
+)
+
+// outdate notes that so much is out of date.
+func (l *load) outdate(s staleness) { l.stale = max(l.stale, s) }
+
+// unit is what becomes of one request a second, as it shares out over all shards.
+type unit struct {
+	total               requests
+	perNode, perRequest float64   // services and requests of each serving node, for shards that are not tracked
+	work, request       []float64 // and for those that are, by node
+	touched             []int32   // nodes with any of these
+}
+
+// trackedShard is what is known of a popular shard.
 type trackedShard struct {
 	readable int
 	nodes    [maxFactor + spare]int32 // of its readable copies
 	stuck    float64                  // probability that its primary is on a node that is down
 	near     [distances]float64       // clients by distance of the nearest readable copy
+	fate     fate
 }
 
 // measurement is what the monitoring of requests shows.
@@ -129,9 +154,9 @@ type fate struct {
 
 // bin gathers the requests of nodes that are alike.
 type bin struct {
+	used             bool
 	requests, rho    float64 // a second, and the sum of their nodes' utilisations
-	weight, p50, p99 float64 // served requests; sums, then means, of their nodes' quantiles
-	theta            float64
+	weight, p50, p99 float64 // served requests; sums of their nodes' quantiles
 }
 
 const binsPerClass = 65 // one for each 1/64 of utilisation, the last for overload
@@ -176,10 +201,14 @@ func (w *World) newLoad() (load, error) {
 	l.slots = newSlots(l.process.Tracked())
 	l.tracked = make([]trackedShard, l.process.Tracked())
 	l.cut = make([]bool, w.zones*w.zones)
-	l.work, l.request = make([]float64, w.nodes), make([]float64, w.nodes)
-	l.touched = make([]int32, 0, min(w.nodes, l.process.Tracked()*(maxFactor+spare)))
+	l.unit.work, l.unit.request = make([]float64, w.nodes), make([]float64, w.nodes)
+	l.unit.touched = make([]int32, 0, min(w.nodes, l.process.Tracked()*(maxFactor+spare)))
 	l.bins = make([]bin, slowClasses*binsPerClass)
 	l.used = make([]int32, 0, len(l.bins))
+	l.parts = make([]latencyPart, 0, distances*len(l.bins))
+	for k, factor := range slowFactors {
+		l.inverse[k] = factor / l.capacity
+	}
 	return l, nil
 }
 
@@ -203,7 +232,7 @@ func (w *World) beginLoad(s seed.Seed) {
 	l.cuts, l.stuckCopies = 0, 0
 	fill(l.stuck, none)
 	l.slope, l.stepAt, l.measured = l.process.Rate(), 0, measurement{}
-	l.dirty = true
+	l.outdate(staleCopies)
 	w.q.set(w.timers.load, l.process.Next())
 	w.q.set(w.timers.month, month)
 }
@@ -217,10 +246,15 @@ func (w *World) loadStep() {
 	l.stepAt = w.now
 	change := l.process.Advance(w.now)
 	w.offered = w.offered*0x100000001b3 ^ l.process.OfferedDigest()
-	l.dirty = true
 	w.q.set(w.timers.load, l.process.Next())
-	if change&workload.RanksChanged != 0 {
+	switch {
+	case change&workload.RanksChanged != 0:
 		w.rerank()
+		l.outdate(staleCopies)
+	case change&workload.SharesChanged != 0:
+		l.outdate(staleShares)
+	default:
+		l.outdate(staleRates)
 	}
 	w.askLoads()
 }
@@ -244,13 +278,13 @@ func (w *World) loadRepair(n, weight int32) {
 	l.repairs[n] += weight
 	l.most = max(l.most, l.repairs[n])
 	l.serving[l.cellOf(n)]++
-	l.dirty = true
+	l.outdate(staleRates)
 }
 
 // loadQuiet is called when node n ceases to serve.
 func (w *World) loadQuiet(n int32) {
 	l := &w.load
-	l.dirty = true
+	l.outdate(staleCopies)
 	l.serving[l.cellOf(n)]--
 	declared := w.nodeFlags[n]&nodeDeclared != 0
 	for level := range l.quiet {
@@ -269,7 +303,7 @@ func (w *World) loadQuiet(n int32) {
 // loadServes is called when node n, whose flags were f, serves again.
 func (w *World) loadServes(n int32, f uint16) {
 	l := &w.load
-	l.dirty = true
+	l.outdate(staleCopies)
 	l.most = max(l.most, l.repairs[n])
 	l.serving[l.cellOf(n)]++
 	w.failOver(n)
@@ -306,7 +340,7 @@ func (w *World) loadCut(a, b int, cut bool) {
 	if !l.on {
 		return
 	}
-	l.dirty = true
+	l.outdate(staleCopies)
 	l.cut[a*w.zones+b] = cut
 	if cut {
 		l.cuts++
@@ -335,7 +369,7 @@ func (w *World) failOver(n int32) {
 	l.stuckCopies -= int64(l.stuck[n])
 	l.stuck[n] = none
 	w.q.cancel(w.timers.failover + n)
-	l.dirty = true
+	l.outdate(staleCopies)
 }
 
 // reclass is called when the slowness of node n has changed.
@@ -348,7 +382,7 @@ func (w *World) reclass(n int32) {
 	serves := w.health[n]&healthQuiet == 0
 	if serves {
 		l.serving[l.cellOf(n)]--
-		l.dirty = true
+		l.outdate(staleRates)
 	}
 	l.class[n] = c
 	if serves {
@@ -359,68 +393,35 @@ func (w *World) reclass(n int32) {
 // evaluate works out l.rates from the present state.
 func (w *World) evaluate() {
 	l := &w.load
-	l.dirty = false
-	p := l.process
-	rate, reads := p.Rate(), p.ReadShare()
-	r := &l.rates
-	*r = rates{offered: rate}
-	serving := int32(0)
-	for _, n := range l.cells() {
-		serving += n
+	if l.stale >= staleCopies {
+		w.findCopiesOfRequests()
 	}
-
-	// Shards that are not tracked: by number of readable copies.
-	rest := w.byReadable
-	for rank := range l.tracked {
-		w.findTracked(rank)
-		x := &l.tracked[rank]
-		rest[w.info[w.load.process.ShardAt(rank)].want][x.readable]--
+	if l.stale >= staleShares {
+		w.shareOut()
 	}
-	var total requests
-	share := p.Rest()
-	f := w.restFate(&rest)
-	near := w.restNear()
-	t := l.accept(rate*share, reads, &f)
-	total.add(&t, &near)
-	perNode, perRequest := 0.0, 0.0
-	if serving > 0 {
-		perNode, perRequest = t.work/float64(serving), (t.reads+t.writes)/float64(serving)
-	}
-	for rank := range l.tracked {
-		x := &l.tracked[rank]
-		f := w.trackedFate(x)
-		t := l.accept(rate*p.Share(rank), reads, &f)
-		total.add(&t, &x.near)
-		if t.reads+t.writes == 0 {
-			continue
-		}
-		for _, n := range x.nodes[:x.readable] {
-			if l.request[n] == 0 {
-				l.touched = append(l.touched, n)
-			}
-			l.work[n] += t.work / float64(x.readable)
-			l.request[n] += (t.reads + t.writes) / float64(x.readable)
-		}
-	}
-	if accepted := total.reads + total.writes; accepted > 0 {
-		for d := range total.near {
-			total.near[d] /= accepted
-		}
-		r.utilisation = total.work / (float64(serving) * l.capacity)
-	}
+	l.stale = fresh
+	u, r := &l.unit, &l.rates
+	rate := l.process.Rate()
+	total := u.total.times(rate)
+	*r = rates{offered: rate, refused: total.refused, stale: total.stale}
 
 	// Latency, node by node where a tracked shard is, else class by class.
 	others := l.others[:copy(l.others, l.cells())]
-	for _, n := range l.touched {
-		others[l.cellOf(n)]--
-		l.serve(&total, l.class[n], perNode+l.work[n]+float64(l.repairs[n])*l.repair, perRequest+l.request[n])
-		l.work[n], l.request[n] = 0, 0
+	serving := int32(0)
+	for _, n := range others {
+		serving += n
 	}
-	l.touched = l.touched[:0]
+	if total.reads+total.writes > 0 {
+		r.utilisation = total.work / (float64(serving) * l.capacity)
+	}
+	for _, n := range u.touched {
+		others[l.cellOf(n)]--
+		l.serve(&total, l.class[n], rate*(u.perNode+u.work[n])+float64(l.repairs[n])*l.repair, rate*(u.perRequest+u.request[n]))
+	}
 	for cell, n := range others {
 		if n > 0 {
 			repairs, class := cell/slowClasses, uint8(cell%slowClasses)
-			l.serve(&total, class, perNode+float64(repairs)*l.repair, perRequest*float64(n))
+			l.serve(&total, class, rate*u.perNode+float64(repairs)*l.repair, rate*u.perRequest*float64(n))
 		}
 	}
 	for _, k := range l.used {
@@ -432,22 +433,89 @@ func (w *World) evaluate() {
 	l.price(r, &total, &w.cfg.Load)
 }
 
-// requests are those that were accepted, a second.
+// findCopiesOfRequests works out what becomes of requests for each of the tracked
+// shards, and for the others together.
+func (w *World) findCopiesOfRequests() {
+	l := &w.load
+	rest := w.byReadable
+	for rank := range l.tracked {
+		w.findTracked(rank)
+		x := &l.tracked[rank]
+		x.fate = w.trackedFate(x)
+		rest[w.info[l.process.ShardAt(rank)].want][x.readable]--
+	}
+	l.rest, l.near = w.restFate(&rest), w.restNear()
+}
+
+// shareOut spreads one request a second over the shards, and so over the nodes.
+func (w *World) shareOut() {
+	l := &w.load
+	p, u := l.process, &l.unit
+	for _, n := range u.touched {
+		u.work[n], u.request[n] = 0, 0
+	}
+	u.touched, u.perNode, u.perRequest, u.total = u.touched[:0], 0, 0, requests{}
+	serving := int32(0)
+	for _, n := range l.cells() {
+		serving += n
+	}
+	t := l.accept(p.Rest(), &l.rest)
+	u.total.add(&t, &l.near)
+	if serving > 0 {
+		u.perNode, u.perRequest = t.work/float64(serving), (t.reads+t.writes)/float64(serving)
+	}
+	for rank := range l.tracked {
+		x := &l.tracked[rank]
+		t := l.accept(p.Share(rank), &x.fate)
+		u.total.add(&t, &x.near)
+		if t.reads+t.writes == 0 {
+			continue
+		}
+		each := 1 / float64(x.readable)
+		for _, n := range x.nodes[:x.readable] {
+			if u.request[n] == 0 {
+				u.touched = append(u.touched, n)
+			}
+			u.work[n] += t.work * each
+			u.request[n] += (t.reads + t.writes) * each
+		}
+	}
+	if accepted := u.total.reads + u.total.writes; accepted > 0 {
+		for d := range u.total.near {
+			u.total.near[d] /= accepted
+		}
+	}
+}
+
+// requests are those that were accepted, a second, and what became of the others.
 type requests struct {
-	reads, writes float64
-	copies        float64            // Σ of the copies that writes go to
-	work          float64            // services on nodes
-	near          [distances]float64 // by distance to the nearest copy
+	reads, writes  float64
+	copies         float64 // Σ of the copies that writes go to
+	work           float64 // services on nodes
+	refused, stale float64
+	near           [distances]float64 // by distance to the nearest copy; at last as shares
+}
+
+// times is so many times as many.
+func (t requests) times(rate float64) requests {
+	t.reads *= rate
+	t.writes *= rate
+	t.copies *= rate
+	t.work *= rate
+	t.refused *= rate
+	t.stale *= rate
+	return t
 }
 
 // accept is what becomes of so many requests a second.
-func (l *load) accept(rate, readShare float64, f *fate) (t requests) {
-	reads, writes := rate*readShare, rate*(1-readShare)
+func (l *load) accept(rate float64, f *fate) (t requests) {
+	share := l.process.ReadShare()
+	reads, writes := rate*share, rate*(1-share)
 	t.reads, t.writes = reads*(1-f.readRefused), writes*(1-f.writeRefused)
 	t.copies = writes * f.copies
 	t.work = t.reads*l.readWork + t.copies
-	l.rates.refused += reads*f.readRefused + writes*f.writeRefused
-	l.rates.stale += reads*f.readStale + writes*f.writeStale
+	t.refused = reads*f.readRefused + writes*f.writeRefused
+	t.stale = reads*f.readStale + writes*f.writeStale
 	return t
 }
 
@@ -456,6 +524,8 @@ func (t *requests) add(x *requests, near *[distances]float64) {
 	t.writes += x.writes
 	t.copies += x.copies
 	t.work += x.work
+	t.refused += x.refused
+	t.stale += x.stale
 	for d := range near {
 		t.near[d] += (x.reads + x.writes) * near[d]
 	}
@@ -468,10 +538,11 @@ func (l *load) serve(t *requests, class uint8, work, requests float64) {
 	if requests == 0 {
 		return
 	}
-	rho := work / l.capacity * slowFactors[class]
+	rho := work * l.inverse[class]
 	k := int32(class)*binsPerClass + int32(min(rho*64, 64))
 	b := &l.bins[k]
-	if *b == (bin{}) {
+	if !b.used {
+		b.used = true
 		l.used = append(l.used, k)
 	}
 	if rho < busy {
@@ -507,70 +578,85 @@ func (l *load) settle(b *bin, t *requests, class uint8, rho, requests float64) {
 	b.p99 += served * at.P99
 }
 
+// latencyPart is a share of the served requests whose latencies are alike: half of them
+// take longer than p50, and those that take longer than t > p50 become fewer as
+// e^(−theta·t).
+type latencyPart struct{ share, p50, theta float64 }
+
+const ln50 = 3.912023005428146
+
 // quantile is the latency that 99 % of the served requests do not exceed. Those of
 // one bin have their mean median and p99, and a tail that falls exponentially from
-// one through the other; so it is exact where all nodes are alike.
+// one through the other, later by the round trip; so it is exact where all nodes
+// are alike.
 func (l *load) quantile(near *[distances]float64) float64 {
-	low, high, sum := math.Inf(1), 0.0, 0.0
+	parts := l.parts[:0]
+	sum := 0.0
 	for _, k := range l.used {
-		b := &l.bins[k]
-		if b.weight == 0 {
-			continue // none of them is served
-		}
-		b.p50 /= b.weight
-		b.p99 /= b.weight
-		b.theta = math.Log(50) / max(b.p99-b.p50, 1e-12)
-		sum += b.weight
-		for d, share := range near {
-			if share > 0 {
-				low, high = min(low, b.p99+l.rtt[d]), max(high, b.p99+l.rtt[d])
-			}
-		}
-	}
-	// The logarithm of a sum of exponential tails is convex, so that Newton's
-	// method comes to the quantile from below, monotonically.
-	t := low
-	for range 50 {
-		tail, slope := 0.0, 0.0
-		for _, k := range l.used {
-			b := &l.bins[k]
+		if b := &l.bins[k]; b.weight > 0 { // else none of them is served
+			sum += b.weight
+			p50 := b.p50 / b.weight
+			theta := ln50 / max(b.p99/b.weight-p50, 1e-12)
 			for d, share := range near {
 				if share > 0 {
-					x, y := b.tail(t - l.rtt[d])
-					tail += b.weight * share * x
-					slope += b.weight * share * y
+					parts = append(parts, latencyPart{share * b.weight, p50 + l.rtt[d], theta})
 				}
 			}
 		}
-		if !(tail > 0 && slope > 0) {
-			break // beyond every tail, or nothing is served
-		}
-		step := tail / slope * math.Log(tail/(0.01*sum))
-		if t += step; !(step > 1e-5*t) {
-			break
-		}
-	}
-	if t = min(max(t, low), high); sum == 0 {
-		t = 0
-	}
-	for _, k := range l.used {
 		l.bins[k] = bin{}
 	}
 	l.used = l.used[:0]
 	if sum == 0 {
 		return 0
 	}
+	// Not less than that of any part, were the others served at once.
+	t := 0.0
+	for i := range parts {
+		p := &parts[i]
+		if p.share /= sum; p.share > 0.02 {
+			t = max(t, p.p50+math.Log(50*p.share)/p.theta)
+		}
+	}
+	// The logarithm of a sum of exponential tails is convex, so that Newton's
+	// method comes to the quantile from below, monotonically.
+	for range 50 {
+		tail, slope := 0.0, 0.0
+		for i := range parts {
+			x, y := parts[i].tail(t)
+			tail += x
+			slope += y
+		}
+		if !(tail > 0.01 && slope > 0) {
+			break
+		}
+		step := tail / slope * math.Log(tail/0.01)
+		if t += step; !(step > 1e-5*t) {
+			break
+		}
+	}
 	return t
 }
 
-// tail is the share of the bin's requests that take longer than t, and how fast
-// it falls.
-func (b *bin) tail(t float64) (share, slope float64) {
-	if t <= b.p50 {
-		return 1 - 0.5*max(t, 0)/b.p50, 0.5 / b.p50
+// tail is the share of all requests that are in the part and take longer than t,
+// and how fast it falls.
+func (p *latencyPart) tail(t float64) (share, slope float64) {
+	if t <= p.p50 {
+		slope = 0.5 * p.share / p.p50
+		return p.share - slope*max(t, 0), slope
 	}
-	share = 0.5 * math.Exp(-b.theta*(t-b.p50))
-	return share, b.theta * share
+	share = 0.5 * p.share * decay(p.theta*(t-p.p50))
+	return share, p.theta * share
+}
+
+// decay is e^(−x) for x ≥ 0, right to 10⁻⁶ of it, and 0 beyond x = 16.
+func decay(x float64) float64 {
+	if !(x < 16) {
+		return 0
+	}
+	x *= 64
+	i := int(x)
+	r := (x - float64(i)) / 64
+	return faded[i] * (1 - r + 0.5*r*r)
 }
 
 func (l *load) fields(c *state.Codec) {
@@ -596,7 +682,7 @@ func (l *load) fields(c *state.Codec) {
 	state.Value(c, &l.measured.p99)
 	state.Value(c, &l.measured.refused)
 	if c.Restoring() {
-		l.dirty = true
+		l.outdate(staleCopies)
 	}
 }
 

@@ -320,8 +320,14 @@ func TestLoadBruteForce(t *testing.T) {
 			if w.now%7 != 0 { // some of them
 				return
 			}
-			if w.load.dirty {
+			if w.load.stale > fresh {
 				w.evaluate()
+			}
+			// What was kept is what is worked out anew.
+			kept := w.load.rates
+			w.load.outdate(staleCopies)
+			if w.evaluate(); kept != w.load.rates {
+				t.Fatalf("seed %d, time %d: rates %+v, anew %+v", k, w.now, kept, w.load.rates)
 			}
 			r, b := &w.load.rates, bruteForce(w, true)
 			far += math.Abs(r.latency/max(r.served, 1) - b.latency/max(b.served, 1))
@@ -348,6 +354,36 @@ func TestLoadBruteForce(t *testing.T) {
 	t.Logf("%d comparisons, %d under a partition: on average %.3g of the requests misjudged, at most %.3g; latency off by %.3g s", compared, parted, missed, worst, far)
 	if compared < 500 || parted < 50 || missed > 0.05 || worst > 0.25 || far > 0.015 {
 		t.Errorf("%d comparisons, %d parted, %.3g misjudged, at most %.3g, latency off by %.3g", compared, parted, missed, worst, far)
+	}
+}
+
+// TestLatencyQuantile: of requests of two kinds the quantile is where the tails,
+// with math.Exp, add up to 1 %.
+func TestLatencyQuantile(t *testing.T) {
+	for _, p := range [][]latencyPart{
+		{{1, 1, 3}},
+		{{0.5, 1, 3}, {0.5, 2, 5}},
+		{{0.995, 1, 3}, {0.005, 50, 1}},
+		{{0.97, 0.1, 30}, {0.03, 10, 0.2}},
+		{{0.6, 0.001, 4000}, {0.3, 0.002, 1000}, {0.1, 0.07, 10}},
+	} {
+		l := &load{bins: make([]bin, len(p)), parts: make([]latencyPart, 0, distances*len(p))}
+		for i, x := range p {
+			l.bins[i] = bin{used: true, weight: 7 * x.share, p50: 7 * x.share * x.p50, p99: 7 * x.share * (x.p50 + ln50/x.theta)}
+			l.used = append(l.used, int32(i))
+		}
+		got := l.quantile(&[distances]float64{1})
+		tail := 0.0
+		for _, x := range p {
+			if got < x.p50 {
+				tail += x.share * (1 - 0.5*got/x.p50)
+			} else {
+				tail += x.share * 0.5 * math.Exp(-x.theta*(got-x.p50))
+			}
+		}
+		if !within(tail, 0.01, 1e-4) {
+			t.Errorf("%v: %g of the requests take longer than %g, want 0.01", p, tail, got)
+		}
 	}
 }
 
@@ -535,7 +571,7 @@ func TestRequestsConserved(t *testing.T) {
 			if sum := q.served + q.refused; math.Abs(sum-q.offered) > 1e-9*q.offered {
 				t.Fatalf("seed %d, time %d: %g served and %g refused of %g", k, w.now, q.served, q.refused, q.offered)
 			}
-			if w.load.dirty {
+			if w.load.stale > fresh {
 				return
 			}
 			r := w.load.rates
@@ -612,7 +648,7 @@ func TestLoadOff(t *testing.T) {
 }
 
 // BenchmarkLoadStep measures one evaluation of the load, of 100 nodes, and of
-// 10,000 in 9 zones.
+// 10,000 in 9 zones, where the rate has changed, the shares, or copies.
 func BenchmarkLoadStep(b *testing.B) {
 	for _, t := range []Topology{{1, 2, 5, 10}, {3, 3, 40, 28}} {
 		c := DefaultConfig()
@@ -622,11 +658,17 @@ func BenchmarkLoadStep(b *testing.B) {
 		p.reset(1)
 		w.strike(3, env.Hour, false)
 		w.setSlow(5, 4)
-		b.Run(fmt.Sprintf("nodes=%d", w.nodes), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				w.evaluate()
+		for stale, what := range []string{staleRates: "rate", staleShares: "shares", staleCopies: "copies"} {
+			if what == "" {
+				continue
 			}
-		})
+			b.Run(fmt.Sprintf("nodes=%d/%s", w.nodes, what), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					w.load.outdate(staleness(stale))
+					w.evaluate()
+				}
+			})
+		}
 	}
 }

@@ -104,7 +104,7 @@ func (l *load) price(r *rates, t *requests, c *Load) {
 // running cost above the constant part, in dollars an hour.
 func (w *World) accrueLoad(seconds float64) (excessPerHour float64) {
 	l := &w.load
-	if l.dirty {
+	if l.stale > fresh {
 		w.evaluate()
 	}
 	r, q, d := &l.rates, &w.ledger.requests, &w.ledger.dollars

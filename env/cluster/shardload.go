@@ -127,7 +127,8 @@ func (w *World) orderedOf(s int32) int {
 
 // isHot and isCold report whether the shard in slot i is to be asked about.
 func (w *World) isHot(i int32) bool {
-	return w.replicaLoad(i, w.expected(i)) > w.cfg.Load.Hot
+	// Most shards would not be too hot for a single copy.
+	return w.replicaLoad(i, 1) > w.cfg.Load.Hot && w.replicaLoad(i, w.expected(i)) > w.cfg.Load.Hot
 }
 
 func (w *World) isCold(i int32) bool {

@@ -211,7 +211,7 @@ func (w *World) counts(r replica) bool {
 // link makes record r a copy on node n. Its entry is marked. The caller keeps
 // the shard's counts.
 func (w *World) link(r, n int32, st uint8) {
-	w.load.dirty = true
+	w.load.outdate(staleCopies)
 	pos := w.held[n]
 	w.records[r] = newReplica(n, pos, st)
 	w.held[n]++
@@ -228,7 +228,7 @@ func (w *World) link(r, n int32, st uint8) {
 
 // unlink erases record r. The caller keeps the shard's counts.
 func (w *World) unlink(r int32) {
-	w.load.dirty = true
+	w.load.outdate(staleCopies)
 	rep := w.records[r]
 	n, pos := rep.node(), rep.pos()
 	e := w.entriesOf(n)
@@ -284,7 +284,7 @@ func (w *World) swapEntries(n int32, e []int32, a, b int32) {
 
 // setState changes the state of record r.
 func (w *World) setState(r int32, st uint8) {
-	w.load.dirty = true
+	w.load.outdate(staleCopies)
 	rep := w.records[r]
 	if rep.state() == replicaLive {
 		w.live[rep.node()]--

@@ -103,7 +103,7 @@ func (w *World) account(s int32, before, after int) {
 	x := &w.info[s]
 	w.byReadable[x.want][before]--
 	w.byReadable[x.want][after]++
-	w.load.dirty = true
+	w.load.outdate(staleCopies)
 	if (before < quorum) != (after < quorum) {
 		change := int32(1)
 		if after >= quorum {

@@ -58,10 +58,10 @@ func giveUp(p *player) Action {
 	return Hold
 }
 
-// lifetimes are the times in hours until shard 0 has fewer than min intact
-// copies, in n episodes of p's world under giveUp.
-func lifetimes(t *testing.T, p *player, min, n int) sample {
-	t.Helper()
+// lifetimes plays the episodes of seeds from ≤ s < to in p's world, under
+// giveUp, and returns the times in hours until shard 0 has fewer than min
+// intact copies, with those of the episodes before.
+func lifetimes(t *testing.T, p *player, min int) (play func(from, to int) sample) {
 	w := p.w
 	w.horizon = env.Never / 2
 	var over env.Time
@@ -75,20 +75,32 @@ func lifetimes(t *testing.T, p *player, min, n int) sample {
 		}
 	}
 	var lives sample
-	for s := range seed.Seed(n) {
-		over = 0
-		w.begin(s)
-		w.ledger.startStep(0)
-		p.run()
-		for over == 0 {
-			w.observe(p.obs, p.mask)
-			if p.step(giveUp(p)).Truncated {
-				t.Fatalf("seed %d: the horizon cut a life short", s)
+	return func(from, to int) sample {
+		for s := from; s < to; s++ {
+			over = 0
+			w.begin(seed.Seed(s))
+			w.ledger.startStep(0)
+			p.run()
+			for over == 0 {
+				w.observe(p.obs, p.mask)
+				if p.step(giveUp(p)).Truncated {
+					t.Fatalf("seed %d: the horizon cut a life short", s)
+				}
 			}
+			lives = append(lives, over.Hours())
 		}
-		lives = append(lives, over.Hours())
+		return lives
 	}
-	return lives
+}
+
+// lastFor holds the mean time until shard 0 has fewer than min intact copies to
+// want.
+func (p *player) lastFor(t *testing.T, min int, want, width float64) {
+	t.Helper()
+	play := lifetimes(t, p, min)
+	tenfold(t, replicates(width), func(from, to int) []figure {
+		return []figure{play(from, to).figure("MTTDL, h", want, half(width))}
+	})
 }
 
 // exponentialMTTDL is the mean time in which k copies become fewer than m,
@@ -164,10 +176,7 @@ func TestMTTDLParallel(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			mttf := time.Duration(x.ratio * 6 * float64(time.Minute))
 			p := newPlayer(newTest(t, group(x.k, mttf, 6*time.Minute)))
-			width := patience(x.plain)
-			lambda := 1 / mttf.Hours()
-			lives := lifetimes(t, p, x.m, replicates(width))
-			lives.near(t, "MTTDL, h", exponentialMTTDL(x.k, x.m, lambda, 10, true), half(width))
+			p.lastFor(t, x.m, exponentialMTTDL(x.k, x.m, 1/mttf.Hours(), 10, true), patience(x.plain))
 		})
 	}
 }
@@ -284,9 +293,7 @@ func TestMTTDLSerial(t *testing.T) {
 			p := transfers(t, x.k, x.atOnce, mttf)
 			rng := rand.New(rand.NewPCG(1, 1))
 			p.ofShard0(func() float64 { return 100 * rng.ExpFloat64() })
-			width := patience(x.plain)
-			lives := lifetimes(t, p, x.m, replicates(width))
-			lives.near(t, "MTTDL, h", exponentialMTTDL(x.k, x.m, 1/mttf.Hours(), 0.01, x.atOnce > 1), half(width))
+			p.lastFor(t, x.m, exponentialMTTDL(x.k, x.m, 1/mttf.Hours(), 0.01, x.atOnce > 1), patience(x.plain))
 		})
 	}
 }
@@ -443,7 +450,7 @@ func constantParallelMTTDL3(lambda, d float64) float64 {
 // copy has a slot. A repair reads the copy in the lowest slot, as the world does
 // within a zone, and takes the lowest slot that is free; that of a lost copy
 // becomes free soon after its repair has begun.
-func lifetimesOf(k int, lambda, d float64, n int) sample {
+func lifetimesOf(k int, lambda, d float64, n int, rng *rand.Rand) sample {
 	const (
 		empty = iota
 		copied
@@ -454,7 +461,6 @@ func lifetimesOf(k int, lambda, d float64, n int) sample {
 		death, end float64 // of its node; of the repair
 		reads      int
 	}
-	rng := rand.New(rand.NewPCG(4, 4))
 	var lives sample
 	for range n {
 		now := 0.0
@@ -547,7 +553,12 @@ func TestConstantMTTDL(t *testing.T) {
 	if got, want := constantParallelMTTDL3(lambda, 5/lambda), 1000*(1+1.0/2+1.0/3); !within(got, want, 0.01) {
 		t.Errorf("three copies without repair: %g h, want %g", got, want)
 	}
-	lifetimesOf(3, lambda, 2*d, replicates(0.02)).near(t, "simulated life of three copies, h", constantParallelMTTDL3(lambda, 2*d), half(0.03))
+	rng := rand.New(rand.NewPCG(4, 4))
+	var lives sample
+	tenfold(t, replicates(0.02), func(from, to int) []figure {
+		lives = append(lives, lifetimesOf(3, lambda, 2*d, to-from, rng)...)
+		return []figure{lives.figure("simulated life of three copies, h", constantParallelMTTDL3(lambda, 2*d), half(0.03))}
+	})
 }
 
 // TestMTTDLConstant: the world's own law, repairs of constant duration, one by
@@ -573,21 +584,21 @@ func TestMTTDLConstant(t *testing.T) {
 			p := transfers(t, x.k, x.atOnce, 1000*time.Hour)
 			p.ofShard0(func() float64 { return x.d })
 			width := patience(x.plain)
-			var want float64
-			switch {
-			case x.atOnce == 1 || x.k == 2:
-				want = constantSerialMTTDL(x.k, x.m, lambda, x.d)
-			case x.k == 3:
-				want = constantParallelMTTDL3(lambda, x.d)
-			default:
-				twin := lifetimesOf(x.k, lambda, x.d, replicates(width/3))
-				want = twin.mean()
-				if se := twin.se(); se > half(width/3)*want {
-					t.Errorf("the simulation gives %g ± %g h", want, se)
-				}
+			if x.atOnce == 1 || x.k == 2 {
+				p.lastFor(t, x.m, constantSerialMTTDL(x.k, x.m, lambda, x.d), width)
+				return
 			}
-			lives := lifetimes(t, p, x.m, replicates(width))
-			lives.near(t, "MTTDL, h", want, half(width))
+			if x.k == 3 {
+				p.lastFor(t, x.m, constantParallelMTTDL3(lambda, x.d), width)
+				return
+			}
+			play := lifetimes(t, p, x.m)
+			rng := rand.New(rand.NewPCG(4, 4))
+			var twin sample
+			tenfold(t, replicates(width), func(from, to int) []figure {
+				twin = append(twin, lifetimesOf(x.k, lambda, x.d, 9*(to-from), rng)...)
+				return []figure{play(from, to).figure("MTTDL, h", twin.mean(), half(width)).twin(twin.se())}
+			})
 		})
 	}
 }

@@ -61,6 +61,26 @@ func renewals(nodes int, length env.Time, up, down func() float64) *trace.Trace 
 	return &trace.Trace{Name: "renewals", Digest: "renewals", Systems: []trace.System{s}}
 }
 
+// TestKOfN: the binomial's tail at availabilities of 0.99, 0.999 and a quarter
+// of an hour a month, each by hand or in exact fractions.
+func TestKOfN(t *testing.T) {
+	const month = 1 - 1/(1+30*24*4.0)
+	for _, x := range []struct {
+		k, n     int
+		up, want float64 // want: unavailability
+		digits   float64
+	}{
+		{1, 2, 0.99, 1e-4, 1e-9}, {1, 3, 0.99, 1e-6, 1e-9}, {2, 3, 0.99, 2.98e-4, 1e-9},
+		{3, 5, 0.99, 9.8506e-6, 1e-6}, {6, 9, 0.99, 1.210433e-6, 1e-6}, {10, 14, 0.99, 1.856894e-7, 1e-6},
+		{2, 3, 0.999, 2.998e-6, 1e-6}, {3, 5, 0.999, 9.985006e-9, 1e-6}, {6, 9, 0.999, 1.254968e-10, 1e-4},
+		{2, 3, month, 3.613551e-7, 1e-6}, {1, 3, month, 4.181867e-11, 1e-5},
+	} {
+		if got := 1 - kOfN(x.k, x.n, x.up); !within(got, x.want, x.digits) {
+			t.Errorf("%d of %d at %g: unavailable %.7g, want %.7g", x.k, x.n, x.up, got, x.want)
+		}
+	}
+}
+
 // TestAvailabilityLaws: in an alternating renewal process a node is up with
 // probability A = MTTF/(MTTF + MTTR), whatever the laws of the times (Barlow
 // and Proschan, "Mathematical theory of reliability", 1965, chapter 3); and

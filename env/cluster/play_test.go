@@ -334,20 +334,10 @@ func (x sample) se() float64 {
 	return math.Sqrt(sum / (n - 1) / n)
 }
 
-// near fails the test unless the mean of x is within 4 standard errors of
-// want: a wrong rejection in 16,000, were the seeds not fixed. It fails too
-// where the standard error is more than precision·want, which would show
-// nothing.
+// near checks the figure that is the mean of x.
 func (x sample) near(t *testing.T, what string, want, precision float64) {
 	t.Helper()
-	m, se := x.mean(), x.se()
-	t.Logf("%s: %.6g ± %.2g, want %.6g (%+.2f standard errors, %d samples)", what, m, se, want, (m-want)/se, len(x))
-	if !(math.Abs(m-want) <= 4*se) {
-		t.Errorf("%s: %.6g, want %.6g within 4 standard errors of %.2g", what, m, want, se)
-	}
-	if !(se <= precision*math.Abs(want)) {
-		t.Errorf("%s: standard error %.2g, want at most %.2g for the test to mean anything", what, se, precision*math.Abs(want))
-	}
+	x.figure(what, want, precision).check(t)
 }
 
 // ks is the Kolmogorov-Smirnov distance of x from the distribution function f.

@@ -76,26 +76,33 @@ func TestCorrelatedRacks(t *testing.T) {
 		if long() {
 			episodes = 40
 		}
-		for s := range seed.Seed(episodes) {
-			p.playWhole(s, hold)
-			sum := 0.0
-			for i, g := range gone {
-				sum += g.mean()
-				if len(classes[i]) > 0 {
-					share[i] = append(share[i], g.mean()/float64(len(classes[i])))
+		tenfold(t, episodes, func(from, to int) []figure {
+			for s := from; s < to; s++ {
+				p.playWhole(seed.Seed(s), hold)
+				sum := 0.0
+				for i, g := range gone {
+					sum += g.mean()
+					if len(classes[i]) > 0 {
+						share[i] = append(share[i], g.mean()/float64(len(classes[i])))
+					}
+				}
+				// The world's own account of it.
+				if m := w.Measure(nil)[7]; !within(1-m.Num/m.Den, sum/float64(w.shards), 0.02) {
+					t.Errorf("%s, seed %d: unavailable for %g of the time, want %g", kind, s, 1-m.Num/m.Den, sum/float64(w.shards))
 				}
 			}
-			// The world's own account of it.
-			if m := w.Measure(nil)[7]; !within(1-m.Num/m.Den, sum/float64(w.shards), 0.02) {
-				t.Errorf("%s, seed %d: unavailable for %g of the time, want %g", kind, s, 1-m.Num/m.Den, sum/float64(w.shards))
+			var figures []figure
+			for i, x := range share {
+				if len(x) > 0 {
+					figures = append(figures, x.figure(fmt.Sprintf("%s: P(all down) of %d shards in %d racks", kind, len(classes[i]), i+1),
+						placement.RackLoss(q, r, together[i]...), half(patience(0.2))))
+				}
 			}
-		}
+			return figures
+		})
 		for i, x := range share {
 			if (len(x) > 0) != (kind == placement.Random || i == 2) {
 				t.Errorf("%s: %d shards in %d racks", kind, len(classes[i]), i+1)
-			}
-			if len(x) > 0 {
-				x.near(t, fmt.Sprintf("%s: P(all down) of %d shards in %d racks", kind, len(classes[i]), i+1), placement.RackLoss(q, r, together[i]...), half(patience(0.2)))
 			}
 		}
 	}
@@ -124,26 +131,6 @@ func TestConservation(t *testing.T) {
 		}
 		struck := false
 		p.after = func(id int32) { struck = struck || w.struck(burst, id) >= 0 }
-		var lost, some sample
-		for s := range seed.Seed(bursts) {
-			w.begin(s)
-			w.ledger.startStep(0)
-			for struck = false; !struck; {
-				id, at := w.q.pop()
-				w.now = at
-				w.fire(id)
-				p.after(id)
-			}
-			b := int(w.deadNodes)
-			// Against what that size leads one to expect, so that sizes add no
-			// noise.
-			lost = append(lost, float64(w.ledger.lost)-shards*placement.Hit(nodes, b, 3, 3))
-			if w.ledger.lost > 0 {
-				some = append(some, 1)
-			} else {
-				some = append(some, 0)
-			}
-		}
 		// P(b) = (1/12)(11/12)^(b−1), the rest in b = 60.
 		want, left := 0.0, 1.0
 		for b := 1; b <= nodes; b++ {
@@ -154,10 +141,29 @@ func TestConservation(t *testing.T) {
 			left -= share
 			want += share * shards * placement.Hit(nodes, b, 3, 3)
 		}
-		for i := range lost {
-			lost[i] += want
-		}
-		lost.near(t, kind+": shards lost in a burst", want, half(patience(0.06)))
+		var lost, some sample
+		tenfold(t, bursts, func(from, to int) []figure {
+			for s := from; s < to; s++ {
+				w.begin(seed.Seed(s))
+				w.ledger.startStep(0)
+				for struck = false; !struck; {
+					id, at := w.q.pop()
+					w.now = at
+					w.fire(id)
+					p.after(id)
+				}
+				b := int(w.deadNodes)
+				// Less what that size leads one to expect, so that sizes add no
+				// noise.
+				lost = append(lost, want+float64(w.ledger.lost)-shards*placement.Hit(nodes, b, 3, 3))
+				if w.ledger.lost > 0 {
+					some = append(some, 1)
+				} else {
+					some = append(some, 0)
+				}
+			}
+			return []figure{lost.figure(kind+": shards lost in a burst", want, half(patience(0.06)))}
+		})
 		any = append(any, some.mean())
 		t.Logf("%s: P(any lost) %.4f ± %.4f", kind, some.mean(), some.se())
 	}

@@ -16,9 +16,9 @@ import (
 // permanence given that silence.
 type permanence struct{ noticed, dead int }
 
-// add plays n episodes of w, of seeds from 0 on.
-func (x *permanence) add(w *World, n int) {
-	p := newPlayer(w)
+// watch counts in p's episodes.
+func (x *permanence) watch(p *player) {
+	w := p.w
 	p.after = func(id int32) {
 		if n := id - w.timers.monitor; n >= 0 && n < int32(w.nodes) && w.nodeFlags[n]&nodeUnreachable != 0 {
 			x.noticed++
@@ -27,20 +27,12 @@ func (x *permanence) add(w *World, n int) {
 			}
 		}
 	}
-	for s := range seed.Seed(n) {
-		p.playWhole(s, hold)
-	}
 }
 
-// near is sample.near of the share, with the binomial's standard error.
-func (x permanence) near(t *testing.T, what string, want, precision float64) {
-	t.Helper()
+// figure is the share of the dead, with the binomial's standard error.
+func (x permanence) figure(what string, want, precision float64) figure {
 	n := float64(x.noticed)
-	share, se := float64(x.dead)/n, math.Sqrt(want*(1-want)/n)
-	t.Logf("%s: %.6g of %d nodes, want %.6g (%+.2f standard errors)", what, share, x.noticed, want, (share-want)/se)
-	if !(math.Abs(share-want) <= 4*se) || !(se <= precision*want) {
-		t.Errorf("%s: %.6g of %d nodes, want %.6g within 4 standard errors of %.2g, at most %.2g", what, share, x.noticed, want, se, precision*want)
-	}
+	return figure{what, float64(x.dead) / n, math.Sqrt(want * (1 - want) / n), x.noticed, want, precision}
 }
 
 // posterior is the probability that a node which has been silent for a while is
@@ -89,8 +81,14 @@ func silentFor(t *testing.T, after time.Duration, o Outages, want float64) {
 		episodes = 100
 	}
 	var share permanence
-	share.add(newTest(t, c), episodes)
-	share.near(t, fmt.Sprintf("P(dead | silent for %v)", after), want, half(patience(0.05)))
+	p := newPlayer(newTest(t, c))
+	share.watch(p)
+	tenfold(t, episodes, func(from, to int) []figure {
+		for s := from; s < to; s++ {
+			p.playWhole(seed.Seed(s), hold)
+		}
+		return []figure{share.figure(fmt.Sprintf("P(dead | silent for %v)", after), want, half(patience(0.05)))}
+	})
 }
 
 // TestPosteriorLognormal: the same where transient outages are lognormal of
@@ -129,14 +127,18 @@ func TestLittle(t *testing.T) {
 		down.set(n)
 	}
 	p.after = count
-	var l sample
-	for s := range seed.Seed(20) {
-		p.playWhole(s, hold)
-		l = append(l, down.mean())
-	}
 	rho := 0.25 * math.Exp(0.5) / 100 // a lognormal's mean is e^(σ²/2) medians
-	l.near(t, "nodes down", -50*math.Expm1(-rho), half(0.02))
-	l.near(t, "nodes down, as if none overlapped", 50*rho, half(0.02))
+	var l sample
+	tenfold(t, 20, func(from, to int) []figure {
+		for s := from; s < to; s++ {
+			p.playWhole(seed.Seed(s), hold)
+			l = append(l, down.mean())
+		}
+		return []figure{
+			l.figure("nodes down", -50*math.Expm1(-rho), half(0.02)),
+			l.figure("nodes down, as if none overlapped", 50*rho, half(0.02)),
+		}
+	})
 }
 
 // TestBulkQueue: the orders and the repairs in flight of a zone that makes one
@@ -199,19 +201,23 @@ func TestBulkQueue(t *testing.T) {
 	}
 	var l, f sample
 	var sumX, sumX2, sumLosses, sumRepairs float64
-	for s := range seed.Seed(episodes) {
-		p.playWhole(s, giveUp)
-		hours := (w.now - 200*env.Hour).Hours()
-		l, f = append(l, orders.mean()), append(f, flying.mean())
-		if !within(flying.mean(), repairs*service/hours, 0.005) { // but for those cut short
-			t.Errorf("seed %d: %g repairs in flight, but %g of %g h each in %g h", s, flying.mean(), repairs, service, hours)
+	tenfold(t, episodes, func(from, to int) []figure {
+		for s := from; s < to; s++ {
+			p.playWhole(seed.Seed(s), giveUp)
+			hours := (w.now - 200*env.Hour).Hours()
+			l, f = append(l, orders.mean()), append(f, flying.mean())
+			if !within(flying.mean(), repairs*service/hours, 0.005) { // but for those cut short
+				t.Errorf("seed %d: %g repairs in flight, but %g of %g h each in %g h", s, flying.mean(), repairs, service, hours)
+			}
+			sumX, sumX2, sumLosses, sumRepairs = sumX+x, sumX2+x2, sumLosses+losses, sumRepairs+repairs
 		}
-		sumX, sumX2, sumLosses, sumRepairs = sumX+x, sumX2+x2, sumLosses+losses, sumRepairs+repairs
-	}
-	mean := sumX / sumLosses
-	u := rate * mean * service
-	wait := (u + sumX2/sumX - 1) * service / (2 * (1 - u))
-	t.Logf("%.0f losses of %.3f copies each, E[X²]/E[X] = %.3f", sumLosses, mean, sumX2/sumX)
-	f.near(t, "repairs in flight", u, half(patience(0.05)))
-	l.near(t, "orders", rate*mean*(wait+service), half(patience(0.1)))
+		mean := sumX / sumLosses
+		u := rate * mean * service
+		wait := (u + sumX2/sumX - 1) * service / (2 * (1 - u))
+		t.Logf("%.0f losses of %.3f copies each, E[X²]/E[X] = %.3f", sumLosses, mean, sumX2/sumX)
+		return []figure{
+			f.figure("repairs in flight", u, half(patience(0.05))),
+			l.figure("orders", rate*mean*(wait+service), half(patience(0.1))),
+		}
+	})
 }

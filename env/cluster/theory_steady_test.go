@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mend/env"
+	"mend/env/placement"
 	"mend/env/seed"
 	"mend/env/trace"
 )
@@ -60,6 +61,26 @@ func renewals(nodes int, length env.Time, up, down func() float64) *trace.Trace 
 	return &trace.Trace{Name: "renewals", Digest: "renewals", Systems: []trace.System{s}}
 }
 
+// TestKOfN: the binomial's tail at availabilities of 0.99, 0.999 and a quarter
+// of an hour a month, each by hand or in exact fractions.
+func TestKOfN(t *testing.T) {
+	const month = 1 - 1/(1+30*24*4.0)
+	for _, x := range []struct {
+		k, n     int
+		up, want float64 // want: unavailability
+		digits   float64
+	}{
+		{1, 2, 0.99, 1e-4, 1e-9}, {1, 3, 0.99, 1e-6, 1e-9}, {2, 3, 0.99, 2.98e-4, 1e-9},
+		{3, 5, 0.99, 9.8506e-6, 1e-6}, {6, 9, 0.99, 1.210433e-6, 1e-6}, {10, 14, 0.99, 1.856894e-7, 1e-6},
+		{2, 3, 0.999, 2.998e-6, 1e-6}, {3, 5, 0.999, 9.985006e-9, 1e-6}, {6, 9, 0.999, 1.254968e-10, 1e-4},
+		{2, 3, month, 3.613551e-7, 1e-6}, {1, 3, month, 4.181867e-11, 1e-5},
+	} {
+		if got := 1 - kOfN(x.k, x.n, x.up); !within(got, x.want, x.digits) {
+			t.Errorf("%d of %d at %g: unavailable %.7g, want %.7g", x.k, x.n, x.up, got, x.want)
+		}
+	}
+}
+
 // TestAvailabilityLaws: in an alternating renewal process a node is up with
 // probability A = MTTF/(MTTF + MTTR), whatever the laws of the times (Barlow
 // and Proschan, "Mathematical theory of reliability", 1965, chapter 3); and
@@ -95,20 +116,22 @@ func TestAvailabilityLaws(t *testing.T) {
 				episodes = x.episodes
 			}
 			var unavailability sample
-			for s := range seed.Seed(episodes) {
-				rng := rand.New(rand.NewPCG(uint64(s), 8))
-				c := still()
-				c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 12, x.factor, x.quorum
-				c.Horizon = 8000 * time.Hour
-				c.Monitor.Timeout = 24 * time.Hour // hardly ever a question
-				// Nodes begin up; a month later they have forgotten that.
-				length := simulated(c.Horizon) + 30*env.Day
-				w := newTestTrace(t, c, renewals(10, length, func() float64 { return mttf * law.up(rng) }, func() float64 { return mttr * law.down(rng) }))
-				newPlayer(w).play(s, hold)
-				m := w.Measure(nil)[7]
-				unavailability = append(unavailability, 1-m.Num/m.Den)
-			}
-			unavailability.near(t, law.name+", "+x.name+": unavailability", 1-kOfN(x.quorum, x.factor, mttf/(mttf+mttr)), half(width))
+			tenfold(t, episodes, func(from, to int) []figure {
+				for s := from; s < to; s++ {
+					rng := rand.New(rand.NewPCG(uint64(s), 8))
+					c := still()
+					c.Data.ShardsPerNode, c.Data.ReplicationFactor, c.Data.Quorum = 12, x.factor, x.quorum
+					c.Horizon = 8000 * time.Hour
+					c.Monitor.Timeout = 24 * time.Hour // hardly ever a question
+					// Nodes begin up; a month later they have forgotten that.
+					length := simulated(c.Horizon) + 30*env.Day
+					w := newTestTrace(t, c, renewals(10, length, func() float64 { return mttf * law.up(rng) }, func() float64 { return mttr * law.down(rng) }))
+					newPlayer(w).play(seed.Seed(s), hold)
+					m := w.Measure(nil)[7]
+					unavailability = append(unavailability, 1-m.Num/m.Den)
+				}
+				return []figure{unavailability.figure(law.name+", "+x.name+": unavailability", 1-kOfN(x.quorum, x.factor, mttf/(mttf+mttr)), half(width))}
+			})
 		}
 	}
 }
@@ -164,15 +187,16 @@ func TestRepairman(t *testing.T) {
 
 // TestIndependentNodes: nodes that are lost at rate λ and replaced at rate μ,
 // each on its own, are a birth-death chain with a crew for each. Counted are
-// all 100, and by threes: P(j of 3 running) is binomial.
+// all 99, and by threes: P(j of 3 running) is binomial. Any three of the 99 are
+// alike, so what is averaged over time is the share of all threes.
 func TestIndependentNodes(t *testing.T) {
 	for _, x := range []struct {
 		mttf   time.Duration
 		plain  float64   // half-width of the mean number of dead nodes
-		triple []float64 // and of P(0, 1, 2, 3 of 3 running), 0: not measured
+		triple []float64 // and of P(0, 1, 2, 3 of 3 running)
 	}{
-		{1000 * time.Hour, 0.03, []float64{0, 0.2, 0.04, 0.01}},
-		{50 * time.Hour, 0.01, []float64{0.1, 0.03, 0.02, 0.01}},
+		{1000 * time.Hour, 0.03, []float64{0.05, 0.03, 0.02, 0.01}},
+		{50 * time.Hour, 0.01, []float64{0.03, 0.02, 0.01, 0.01}},
 	} {
 		c := still()
 		c.Topology.RacksPerZone = 99
@@ -195,20 +219,15 @@ func TestIndependentNodes(t *testing.T) {
 					g.reset()
 				}
 			}
-			sum, by := 0, [4]int{}
-			for n := 0; n < w.nodes; n += 3 {
-				up := 0
-				for _, f := range w.nodeFlags[n : n+3] {
-					if f&nodeDead == 0 {
-						up++
-					}
+			gone := 0
+			for _, f := range w.nodeFlags[:w.nodes] {
+				if f&nodeDead != 0 {
+					gone++
 				}
-				by[up]++
-				sum += 3 - up
 			}
-			dead.set(float64(sum))
-			for j, g := range triple {
-				g.set(float64(by[j]) / 33)
+			dead.set(float64(gone))
+			for up, g := range triple {
+				g.set(placement.Hit(w.nodes, gone, 3, 3-up))
 			}
 		}
 		p.after = count
@@ -216,26 +235,24 @@ func TestIndependentNodes(t *testing.T) {
 		want := repairman(3, 3, lambda, 0.1)
 		var deads sample
 		var triples [4]sample
-		episodes := seed.Seed(20)
+		episodes := 20
 		if long() {
 			episodes = 200
 		}
-		for s := range episodes {
-			p.playWhole(s, hold)
-			deads = append(deads, dead.mean())
-			for j, g := range triple {
-				triples[j] = append(triples[j], g.mean())
+		tenfold(t, episodes, func(from, to int) []figure {
+			for s := from; s < to; s++ {
+				p.playWhole(seed.Seed(s), hold)
+				deads = append(deads, dead.mean())
+				for j, g := range triple {
+					triples[j] = append(triples[j], g.mean())
+				}
 			}
-		}
-		deads.near(t, "dead nodes", 99*lambda/(lambda+0.1), half(x.plain))
-		for up, width := range x.triple {
-			if long() {
-				width = min(width, 0.03)
+			figures := []figure{deads.figure("dead nodes", 99*lambda/(lambda+0.1), half(x.plain))}
+			for up, width := range x.triple {
+				figures = append(figures, triples[up].figure(fmt.Sprint("P(running of 3) ", up), want[3-up], half(min(width, patience(width)))))
 			}
-			if width > 0 {
-				triples[up].near(t, fmt.Sprint("P(running of 3) ", up), want[3-up], half(width))
-			}
-		}
+			return figures
+		})
 	}
 }
 
@@ -381,19 +398,24 @@ func TestWorkshop(t *testing.T) {
 			episodes *= 8
 		}
 		var broken, busy, downtime sample
-		for s := range seed.Seed(episodes) {
-			shop.hours, shop.times = 0, 0
-			shop.play(s)
-			broken = append(broken, shop.broken.mean())
-			busy = append(busy, shop.busy.mean())
-			downtime = append(downtime, shop.hours/float64(shop.times))
-		}
 		name := fmt.Sprint(x.crews, " crews: ")
-		broken.near(t, name+"nodes not running", x.want, half(width))
-		downtime.near(t, name+"mean downtime, h", x.want/(lambda*(100-x.want)), half(width))
-		if x.crews <= 2 {
-			busy.near(t, name+"P(all busy)", atLeast(p, x.crews), half(width))
-		}
+		tenfold(t, episodes, func(from, to int) []figure {
+			for s := from; s < to; s++ {
+				shop.hours, shop.times = 0, 0
+				shop.play(seed.Seed(s))
+				broken = append(broken, shop.broken.mean())
+				busy = append(busy, shop.busy.mean())
+				downtime = append(downtime, shop.hours/float64(shop.times))
+			}
+			figures := []figure{
+				broken.figure(name+"nodes not running", x.want, half(width)),
+				downtime.figure(name+"mean downtime, h", x.want/(lambda*(100-x.want)), half(width)),
+			}
+			if x.crews <= 2 {
+				figures = append(figures, busy.figure(name+"P(all busy)", atLeast(p, x.crews), half(width)))
+			}
+			return figures
+		})
 	}
 }
 
@@ -443,21 +465,23 @@ func TestConstantWorkshop(t *testing.T) {
 	}{{1, 0.1}, {2, 0.05}} {
 		rng := rand.New(rand.NewPCG(9, 9))
 		var twin, broken sample
-		for range 20 {
-			twin = append(twin, repairShop(100, x.crews, 1.0/1000, 2.0/1000, 10, 1e6, rng))
-		}
-		if se := twin.se(); se > half(0.01)*twin.mean() {
-			t.Errorf("the simulation gives %g ± %g", twin.mean(), se)
-		}
 		shop := newWorkshop(t, x.crews, 1000*time.Hour, func() float64 { return 10 })
 		width, episodes := patience(x.plain), 12
 		if long() {
 			episodes *= 8
 		}
-		for s := range seed.Seed(episodes) {
-			shop.play(s)
-			broken = append(broken, shop.broken.mean())
-		}
-		broken.near(t, "nodes not running", twin.mean(), half(width))
+		tenfold(t, episodes, func(from, to int) []figure {
+			for range 20 * (to - from) / episodes {
+				twin = append(twin, repairShop(100, x.crews, 1.0/1000, 2.0/1000, 10, 1e6, rng))
+			}
+			if se := twin.se(); se > half(0.01)*twin.mean() {
+				t.Errorf("the simulation gives %g ± %g", twin.mean(), se)
+			}
+			for s := from; s < to; s++ {
+				shop.play(seed.Seed(s))
+				broken = append(broken, shop.broken.mean())
+			}
+			return []figure{broken.figure(fmt.Sprint(x.crews, " crews: nodes not running"), twin.mean(), half(width)).twin(twin.se())}
+		})
 	}
 }

@@ -27,6 +27,7 @@ type Config struct {
 	Local        Local        `yaml:"local"`
 	K8s          K8s          `yaml:"k8s"`
 	PredictDrain PredictDrain `yaml:"predict_drain"`
+	Autoscale    Autoscale    `yaml:"autoscale"`
 }
 
 // HDFS declares a node dead, or all of a domain, after Timeout of silence.
@@ -77,6 +78,27 @@ type PredictDrain struct {
 	Threshold float64 `yaml:"threshold"`
 }
 
+// Autoscale is HDFS, and gives popular shards the copies that keep the requests
+// for them within Target of a node's capacity each, by the rule of Kubernetes'
+// HorizontalPodAutoscaler:
+//
+//	wanted = ⌈copies·load/Target⌉
+//
+// or as many as there are, where load/Target is within Tolerance of 1. Copies on
+// order count, and take their part of the load. One is added or dropped at a time.
+// ERMS (Cheng et al., CLUSTER Workshops 2012) gives hot files of HDFS more copies
+// and takes them back once they cool down; Scarlett (Ananthanarayanan et al.,
+// EuroSys 2011) does so by how many read a file at once.
+//
+// Where more are wanted than may be, Move moves the copy on the busiest node
+// elsewhere, as CockroachDB's load-based rebalancing moves replicas off busy stores.
+type Autoscale struct {
+	Target    float64 `yaml:"target"`
+	Tolerance float64 `yaml:"tolerance"`
+	Far       bool    `yaml:"far"` // new copies go to another zone, where one can take them
+	Move      bool    `yaml:"move"`
+}
+
 // DefaultConfig has the products' defaults. HDFS: 2·5 min + 10·3 s
 // (dfs.namenode.heartbeat.recheck-interval, dfs.heartbeat.interval); Ceph:
 // osd_heartbeat_grace, mon_osd_down_out_interval and mon_osd_down_out_subtree_
@@ -85,7 +107,8 @@ type PredictDrain struct {
 // repaired. Local waits as long as HDFS. Kubernetes: node-monitor-grace-period 40 s
 // (50 s in recent versions), default-not-ready-toleration-seconds 300,
 // unhealthy-zone-threshold 0.55. PredictDrain acts where an alarm is more likely
-// true than not, were half of them true.
+// true than not, were half of them true. Autoscale: the default metric of
+// autoscaling/v2, 80 % of a pod's processor, and horizontal-pod-autoscaler-tolerance.
 func DefaultConfig() Config {
 	return Config{
 		HDFS:         HDFS{Timeout: 630 * time.Second},
@@ -95,6 +118,7 @@ func DefaultConfig() Config {
 		Local:        Local{Wait: 630 * time.Second},
 		K8s:          K8s{Grace: 40 * time.Second, Toleration: 300 * time.Second, ZoneUnhealthy: 0.55},
 		PredictDrain: PredictDrain{Threshold: 0.5},
+		Autoscale:    Autoscale{Target: 0.8, Tolerance: 0.1, Move: true},
 	}
 }
 
@@ -113,6 +137,8 @@ func (c Config) Validate() error {
 	duration("k8s.toleration", c.K8s.Toleration)
 	e.Want(c.K8s.ZoneUnhealthy > 0 && c.K8s.ZoneUnhealthy <= 1, "k8s.zone_unhealthy", c.K8s.ZoneUnhealthy, "above 0, to 1")
 	e.Want(c.PredictDrain.Threshold >= 0 && c.PredictDrain.Threshold <= 1, "predict_drain.threshold", c.PredictDrain.Threshold, "0 to 1")
+	e.Want(c.Autoscale.Target > 0 && c.Autoscale.Target <= 1000, "autoscale.target", c.Autoscale.Target, "above 0, to 1000")
+	e.Want(c.Autoscale.Tolerance >= 0 && c.Autoscale.Tolerance <= 1, "autoscale.tolerance", c.Autoscale.Tolerance, "0 to 1")
 	e.Want(c.Carbonite.Low >= 1 && c.Carbonite.Low <= 6, "carbonite.low", c.Carbonite.Low, "1 to 6")
 	return e.Err()
 }
@@ -129,6 +155,11 @@ type rule struct {
 	repairGone bool    // and those of which no missing copy can return
 	local      bool    // the rule of Local, with
 	wait       float64 // seconds that a shard is left short of copies
+	scales     bool    // popular shards are treated by the rule of Autoscale, with
+	scale      Autoscale
+	// about is the feature of the question by which the rule differs from HDFS,
+	// where there is one.
+	about string
 }
 
 func rules(c Config) []struct {
@@ -148,7 +179,8 @@ func rules(c Config) []struct {
 		{"carbonite", rule{timeout: never, low: float64(c.Carbonite.Low)}},
 		{"local", rule{timeout: never, local: true, wait: c.Local.Wait.Seconds()}},
 		{"k8s", rule{timeout: (c.K8s.Grace + c.K8s.Toleration).Seconds(), spareZones: true, unhealthy: c.K8s.ZoneUnhealthy, repairGone: true}},
-		{"predict-drain", rule{timeout: c.HDFS.Timeout.Seconds(), drains: true, threshold: c.PredictDrain.Threshold, repairGone: true}},
+		{"predict-drain", rule{timeout: c.HDFS.Timeout.Seconds(), drains: true, threshold: c.PredictDrain.Threshold, repairGone: true, about: "is_node_suspect"}},
+		{"autoscale", rule{timeout: c.HDFS.Timeout.Seconds(), repairGone: true, scales: true, scale: c.Autoscale, about: "is_shard_load"}},
 	}
 }
 
@@ -157,6 +189,18 @@ func Names() []string {
 	var names []string
 	for _, r := range rules(DefaultConfig()) {
 		names = append(names, r.name)
+	}
+	return names
+}
+
+// Suited lists the baselines for worlds that ask these questions, named by their
+// features: all but those that only another question would tell from HDFS.
+func Suited(questions []string) []string {
+	var names []string
+	for _, r := range rules(DefaultConfig()) {
+		if about := r.rule.about; about == "" || slices.Contains(questions, about) {
+			names = append(names, r.name)
+		}
 	}
 	return names
 }
@@ -171,9 +215,10 @@ type Policy struct {
 	isNode, silence, rackShare, copies, zones, awaited, riskAge int
 	// These are −1 in worlds that ask fewer kinds of question.
 	isDomain, isSuspect, isLoad, isReview, zoneShare, score int
+	replicaLoad, replicas                                   int
 	// Actions by index.
 	hold, declare, fastSameZone, sameZone, otherZone, retry int
-	drain                                                   int    // −1 where there is none
+	drain, addNear, addFar, drop, move                      int    // −1 where there is none
 	waits                                                   []wait // shortest first
 }
 
@@ -217,10 +262,16 @@ func New(name string, c Config, spec *env.Spec) (*Policy, error) {
 	}{
 		{&p.isDomain, "is_domain_unreachable"}, {&p.isSuspect, "is_node_suspect"}, {&p.isLoad, "is_shard_load"},
 		{&p.isReview, "is_cluster_review"}, {&p.zoneShare, "zone_unreachable_share"}, {&p.score, "alarm_score"},
+		{&p.replicaLoad, "replica_load"}, {&p.replicas, "replicas"},
 	} {
 		*x.index = slices.IndexFunc(spec.Features, func(f env.Feature) bool { return f.Name == x.name })
 	}
-	p.drain = slices.Index(spec.Actions, "drain")
+	for _, x := range []struct {
+		index *int
+		name  string
+	}{{&p.drain, "drain"}, {&p.addNear, "add_near"}, {&p.addFar, "add_far"}, {&p.drop, "drop_replica"}, {&p.move, "move_replica"}} {
+		*x.index = slices.Index(spec.Actions, x.name)
+	}
 	p.waits = make([]wait, 4)
 	for _, x := range []struct {
 		index *int
@@ -272,6 +323,8 @@ func (p *Policy) decide(obs []float32, legal []bool) int {
 		if p.rule.drains && p.drain >= 0 && p.raw(obs, p.score) >= p.rule.threshold {
 			a = p.drain
 		}
+	case is(p.isLoad) && p.rule.scales:
+		a = p.onLoad(obs, legal)
 	case is(p.isLoad), is(p.isReview):
 		// Nothing: these systems leave it to their operators.
 	default:
@@ -344,4 +397,27 @@ func (p *Policy) onShards(obs []float32, legal []bool) int {
 		return p.otherZone
 	}
 	return p.sameZone
+}
+
+// onLoad is about a popular shard.
+func (p *Policy) onLoad(obs []float32, legal []bool) int {
+	r := &p.rule.scale
+	may := func(action int) bool { return action >= 0 && legal[action] }
+	copies := p.raw(obs, p.replicas)
+	load := p.raw(obs, p.replicaLoad) * p.raw(obs, p.copies) // of all copies together
+	wanted := copies
+	if x := load / (copies * r.Target); math.Abs(x-1) > r.Tolerance {
+		wanted = math.Ceil(load / r.Target)
+	}
+	switch {
+	case wanted > copies && r.Far && may(p.addFar):
+		return p.addFar
+	case wanted > copies && may(p.addNear):
+		return p.addNear
+	case wanted > copies && r.Move && may(p.move):
+		return p.move
+	case wanted < copies && may(p.drop):
+		return p.drop
+	}
+	return p.retry
 }

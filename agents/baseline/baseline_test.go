@@ -74,7 +74,7 @@ func policy(t *testing.T, name string, spec *env.Spec) *baseline.Policy {
 }
 
 // all are the names of the baselines, of which a new one needs a column below.
-var all = []string{"do-nothing", "rf3-eager", "hdfs", "ceph", "cockroach", "carbonite", "local", "k8s", "predict-drain"}
+var all = []string{"do-nothing", "rf3-eager", "hdfs", "ceph", "cockroach", "carbonite", "local", "k8s", "predict-drain", "autoscale"}
 
 func TestNames(t *testing.T) {
 	if got := baseline.Names(); !slices.Equal(got, all) {
@@ -100,20 +100,20 @@ func TestOnNode(t *testing.T) {
 		illegal string
 		want    string // by baseline, as in all
 	}{
-		{30, 0.1, "", "hold declare_dead wait_5m wait_5m wait_1m hold hold wait_5m wait_5m"},
-		{150, 0.1, "", "hold declare_dead wait_5m wait_5m wait_1m hold hold wait_1m wait_5m"},
-		{299.5, 0.1, "", "hold declare_dead wait_5m wait_5m declare_dead hold hold wait_1m wait_5m"},
-		{330, 0.1, "", "hold declare_dead wait_5m wait_1m declare_dead hold hold wait_1m wait_5m"},
-		{570, 0.1, "", "hold declare_dead wait_1m wait_1m declare_dead hold hold declare_dead wait_1m"},
-		{615, 0.1, "", "hold declare_dead wait_1m wait_1m declare_dead hold hold declare_dead wait_1m"},
-		{620, 0.1, "", "hold declare_dead wait_1m declare_dead declare_dead hold hold declare_dead wait_1m"},
-		{630, 0.9, "", "hold declare_dead declare_dead declare_dead declare_dead hold hold declare_dead declare_dead"},
+		{30, 0.1, "", "hold declare_dead wait_5m wait_5m wait_1m hold hold wait_5m wait_5m wait_5m"},
+		{150, 0.1, "", "hold declare_dead wait_5m wait_5m wait_1m hold hold wait_1m wait_5m wait_5m"},
+		{299.5, 0.1, "", "hold declare_dead wait_5m wait_5m declare_dead hold hold wait_1m wait_5m wait_5m"},
+		{330, 0.1, "", "hold declare_dead wait_5m wait_1m declare_dead hold hold wait_1m wait_5m wait_5m"},
+		{570, 0.1, "", "hold declare_dead wait_1m wait_1m declare_dead hold hold declare_dead wait_1m wait_1m"},
+		{615, 0.1, "", "hold declare_dead wait_1m wait_1m declare_dead hold hold declare_dead wait_1m wait_1m"},
+		{620, 0.1, "", "hold declare_dead wait_1m declare_dead declare_dead hold hold declare_dead wait_1m wait_1m"},
+		{630, 0.9, "", "hold declare_dead declare_dead declare_dead declare_dead hold hold declare_dead declare_dead declare_dead"},
 		// The whole rack: Ceph looks again in 5 minutes.
-		{630, 1, "", "hold declare_dead declare_dead wait_5m declare_dead hold hold declare_dead declare_dead"},
-		{1e6, 1, "", "hold declare_dead declare_dead wait_5m declare_dead hold hold declare_dead declare_dead"},
+		{630, 1, "", "hold declare_dead declare_dead wait_5m declare_dead hold hold declare_dead declare_dead declare_dead"},
+		{1e6, 1, "", "hold declare_dead declare_dead wait_5m declare_dead hold hold declare_dead declare_dead declare_dead"},
 		// Where too much of the zone is declared dead, all look again.
-		{1e6, 0.1, "declare_dead", "hold wait_5m wait_5m wait_5m wait_5m hold hold wait_5m wait_5m"},
-		{1e6, 0.1, "declare_dead wait_5m", "hold hold hold hold hold hold hold hold hold"},
+		{1e6, 0.1, "declare_dead", "hold wait_5m wait_5m wait_5m wait_5m hold hold wait_5m wait_5m wait_5m"},
+		{1e6, 0.1, "declare_dead wait_5m", "hold hold hold hold hold hold hold hold hold hold"},
 	} {
 		clear(q.step.Obs)
 		q.set(t, "is_node_unreachable", 1)
@@ -143,13 +143,13 @@ func TestOnShards(t *testing.T) {
 		illegal                string
 		want                   string
 	}{
-		{2, 2, 1, "", "hold repair_slow_same_zone hold hold hold hold wait_5m hold hold"},
-		{2, 1, 1, "", "hold repair_slow_other_zone hold hold hold hold wait_5m hold hold"},
-		{1, 1, 1, "", "hold repair_slow_other_zone hold hold hold repair_slow_other_zone repair_fast_same_zone hold hold"},
-		{2, 2, 0, "", "hold repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone hold repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone"},
-		{1, 1, 0, "", "hold repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_fast_same_zone repair_slow_other_zone repair_slow_other_zone"},
-		{1, 1, 0, "repair_slow_other_zone", "hold repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_fast_same_zone repair_slow_same_zone repair_slow_same_zone"},
-		{1, 1, 0, "repair_slow_other_zone repair_slow_same_zone", "hold hold hold hold hold hold repair_fast_same_zone hold hold"},
+		{2, 2, 1, "", "hold repair_slow_same_zone hold hold hold hold wait_5m hold hold hold"},
+		{2, 1, 1, "", "hold repair_slow_other_zone hold hold hold hold wait_5m hold hold hold"},
+		{1, 1, 1, "", "hold repair_slow_other_zone hold hold hold repair_slow_other_zone repair_fast_same_zone hold hold hold"},
+		{2, 2, 0, "", "hold repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone hold repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone"},
+		{1, 1, 0, "", "hold repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone repair_fast_same_zone repair_slow_other_zone repair_slow_other_zone repair_slow_other_zone"},
+		{1, 1, 0, "repair_slow_other_zone", "hold repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone repair_fast_same_zone repair_slow_same_zone repair_slow_same_zone repair_slow_same_zone"},
+		{1, 1, 0, "repair_slow_other_zone repair_slow_same_zone", "hold hold hold hold hold hold repair_fast_same_zone hold hold hold"},
 	} {
 		clear(q.step.Obs)
 		q.set(t, "is_node_unreachable", 0)
@@ -178,11 +178,11 @@ func TestOnDomain(t *testing.T) {
 		silence, rack, zone float64
 		want                string // by baseline, as in all
 	}{
-		{33, 1, 0.2, "hold declare_dead wait_5m wait_5m wait_1m hold hold wait_5m wait_5m"},
-		{634, 1, 0.2, "hold declare_dead declare_dead wait_5m declare_dead hold hold declare_dead declare_dead"},
-		{634, 0.6, 0.2, "hold declare_dead declare_dead declare_dead declare_dead hold hold declare_dead declare_dead"},
-		{634, 0.6, 0.54, "hold declare_dead declare_dead declare_dead declare_dead hold hold declare_dead declare_dead"},
-		{634, 1, 0.55, "hold declare_dead declare_dead wait_5m declare_dead hold hold wait_5m declare_dead"},
+		{33, 1, 0.2, "hold declare_dead wait_5m wait_5m wait_1m hold hold wait_5m wait_5m wait_5m"},
+		{634, 1, 0.2, "hold declare_dead declare_dead wait_5m declare_dead hold hold declare_dead declare_dead declare_dead"},
+		{634, 0.6, 0.2, "hold declare_dead declare_dead declare_dead declare_dead hold hold declare_dead declare_dead declare_dead"},
+		{634, 0.6, 0.54, "hold declare_dead declare_dead declare_dead declare_dead hold hold declare_dead declare_dead declare_dead"},
+		{634, 1, 0.55, "hold declare_dead declare_dead wait_5m declare_dead hold hold wait_5m declare_dead declare_dead"},
 	} {
 		clear(q.step.Obs)
 		q.set(t, "is_domain_unreachable", 1)
@@ -202,7 +202,7 @@ func TestOnDomain(t *testing.T) {
 }
 
 // TestOnOthers: suspects are drained by predict-drain alone, from its threshold
-// on and while they may be; load and reviews are left alone by all.
+// on and while they may be; reviews are left alone by all.
 func TestOnOthers(t *testing.T) {
 	spec := world(t).Spec()
 	q := newQuestion(spec)
@@ -213,7 +213,7 @@ func TestOnOthers(t *testing.T) {
 		want    string // of predict-drain
 	}{
 		{"is_node_suspect", 0.49, "", "hold"}, {"is_node_suspect", 0.5, "", "drain"}, {"is_node_suspect", 1, "", "drain"},
-		{"is_node_suspect", 1, "drain", "hold"}, {"is_shard_load", 1, "", "hold"}, {"is_cluster_review", 1, "", "hold"},
+		{"is_node_suspect", 1, "drain", "hold"}, {"is_cluster_review", 1, "", "hold"},
 	} {
 		clear(q.step.Obs)
 		for _, kind := range []string{"is_node_unreachable", "is_domain_unreachable", "is_shards_at_risk", "believed_live_copies"} {
@@ -236,22 +236,115 @@ func TestOnOthers(t *testing.T) {
 	}
 }
 
+// TestOnLoad: popular shards are left alone by all but autoscale, which wants as
+// many copies as keep each within 0.8 of a node, unless they are within a tenth of
+// that, and takes a step towards it. Copies on order count, and take their part.
+func TestOnLoad(t *testing.T) {
+	spec := world(t).Spec()
+	q := newQuestion(spec)
+	for _, x := range []struct {
+		live, replicas, load float64
+		illegal              string
+		near, far            string
+	}{
+		{3, 3, 0.85, "", "wait_5m", "wait_5m"},
+		{3, 3, 0.87, "", "wait_5m", "wait_5m"}, // 0.87/0.8 is 1.0875
+		{3, 3, 0.89, "", "add_near", "add_far"},
+		{3, 3, 0.73, "", "wait_5m", "wait_5m"},
+		{3, 3, 40, "", "add_near", "add_far"},
+		{3, 3, 40, "add_far", "add_near", "add_near"},
+		{3, 3, 40, "add_near add_far", "move_replica", "move_replica"},
+		{3, 3, 40, "add_near add_far move_replica", "wait_5m", "wait_5m"},
+		// 3·1.1 over four copies are 0.825 each, over three 1.1.
+		{3, 4, 1.1, "", "wait_5m", "wait_5m"},
+		{3, 4, 1.2, "", "add_near", "add_far"},
+		// Four copies of 0.61 are 2.44, which takes ⌈3.05⌉, of 0.59 ⌈2.95⌉.
+		{4, 4, 0.61, "", "wait_5m", "wait_5m"},
+		{4, 4, 0.59, "", "drop_replica", "drop_replica"},
+		{6, 6, 0.1, "", "drop_replica", "drop_replica"},
+		{6, 6, 0.1, "drop_replica", "wait_5m", "wait_5m"},
+		{6, 6, 0.1, "drop_replica wait_5m", "hold", "hold"},
+		// No copy is believed live: nothing is known of the load.
+		{0, 3, 0, "drop_replica", "wait_5m", "wait_5m"},
+	} {
+		clear(q.step.Obs)
+		for _, kind := range []string{"is_node_unreachable", "is_domain_unreachable", "is_node_suspect", "is_shards_at_risk"} {
+			q.set(t, kind, 0)
+		}
+		q.set(t, "is_shard_load", 1)
+		q.set(t, "believed_live_copies", x.live)
+		q.set(t, "replicas", x.replicas)
+		q.set(t, "replica_load", x.load)
+		for i, name := range spec.Actions {
+			q.step.Mask[i] = !slices.Contains(strings.Fields(x.illegal), name)
+		}
+		for _, name := range all {
+			want := "hold"
+			if name == "autoscale" {
+				want = x.near
+			}
+			if got := q.answer(policy(t, name, spec)); got != want {
+				t.Errorf("%s, %g of %g copies live, load %g, without %q: %s, want %s", name, x.live, x.replicas, x.load, x.illegal, got, want)
+			}
+		}
+		c := baseline.DefaultConfig()
+		c.Autoscale.Far = true
+		if got := q.answer(configured(t, c, spec)); got != x.far {
+			t.Errorf("far, %g of %g copies live, load %g, without %q: %s, want %s", x.live, x.replicas, x.load, x.illegal, got, x.far)
+		}
+		c.Autoscale.Move = false
+		if got := q.answer(configured(t, c, spec)); got == "move_replica" {
+			t.Error("a copy is moved where none is to be")
+		}
+		c.Autoscale.Target, c.Autoscale.Tolerance = 50, 0
+		if got := q.answer(configured(t, c, spec)); strings.HasPrefix(got, "add") {
+			t.Errorf("%s at load %g with a target of 50", got, x.load)
+		}
+	}
+}
+
+// configured is autoscale with the parameters of c.
+func configured(t *testing.T, c baseline.Config, spec *env.Spec) *baseline.Policy {
+	t.Helper()
+	p, err := baseline.New("autoscale", c, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestSuited: a world that never asks what a baseline is about is spared it.
+func TestSuited(t *testing.T) {
+	without := func(names ...string) []string {
+		return slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(names, name) })
+	}
+	for _, x := range []struct{ questions, want []string }{
+		{nil, without("predict-drain", "autoscale")},
+		{[]string{"is_node_unreachable", "is_node_suspect"}, without("autoscale")},
+		{[]string{"is_shard_load", "is_node_suspect"}, all},
+	} {
+		if got := baseline.Suited(x.questions); !slices.Equal(got, x.want) {
+			t.Errorf("of %v: %v, want %v", x.questions, got, x.want)
+		}
+	}
+}
+
 // TestOldWorlds: baselines serve worlds without the questions and actions that
 // came later, as the artifacts of policies trained on them need.
 func TestOldWorlds(t *testing.T) {
 	old := *world(t).Spec()
 	old.Features = slices.DeleteFunc(slices.Clone(old.Features), func(f env.Feature) bool {
 		return strings.HasPrefix(f.Name, "is_") && f.Name != "is_node_unreachable" && f.Name != "is_shards_at_risk" ||
-			strings.HasPrefix(f.Name, "alarm") || f.Name == "zone_unreachable_share"
+			strings.HasPrefix(f.Name, "alarm") || f.Name == "zone_unreachable_share" || strings.HasPrefix(f.Name, "replica")
 	})
-	old.Actions = slices.DeleteFunc(slices.Clone(old.Actions), func(a string) bool { return a == "drain" })
+	old.Actions = slices.DeleteFunc(slices.Clone(old.Actions), func(a string) bool { return a == "drain" || a == "move_replica" || strings.HasPrefix(a, "add") })
 	q := newQuestion(&old)
 	q.set(t, "is_node_unreachable", 1)
 	q.set(t, "silence", math.Log1p(20))
 	for i := range q.step.Mask {
 		q.step.Mask[i] = true
 	}
-	for i, want := range strings.Fields("hold declare_dead declare_dead declare_dead declare_dead hold hold declare_dead declare_dead") {
+	for i, want := range strings.Fields("hold declare_dead declare_dead declare_dead declare_dead hold hold declare_dead declare_dead declare_dead") {
 		if got := q.answer(policy(t, all[i], &old)); got != want {
 			t.Errorf("%s: %s, want %s", all[i], got, want)
 		}
@@ -367,8 +460,9 @@ func TestConfig(t *testing.T) {
 	}
 	c := baseline.DefaultConfig()
 	c.HDFS.Timeout, c.Carbonite.Low, c.K8s, c.PredictDrain.Threshold = -time.Second, 7, baseline.K8s{Grace: -1}, 2
+	c.Autoscale.Target, c.Autoscale.Tolerance = 0, 2
 	err := c.Validate()
-	for _, name := range []string{"hdfs.timeout", "carbonite.low", "k8s.grace", "k8s.zone_unhealthy", "predict_drain.threshold"} {
+	for _, name := range []string{"hdfs.timeout", "carbonite.low", "k8s.grace", "k8s.zone_unhealthy", "predict_drain.threshold", "autoscale.target", "autoscale.tolerance"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, want %s named", err, name)
 		}

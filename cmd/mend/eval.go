@@ -27,8 +27,8 @@ func newEval(s streams) *cobra.Command {
 		Use:   "eval [POLICY...] [--env ID]",
 		Short: "Compare policies on the same worlds",
 		Long: `Compare policies on the same worlds. POLICY is a run, a checkpoint, a policy
-file, or baseline:NAME. All baselines are compared unless --baselines says
-otherwise.
+file, or baseline:NAME. Baselines are compared too, unless --baselines says
+otherwise: all but those about a question that the world never asks.
 
   mend eval runs/20261120-120000-RackBursts-v0-ppo-s1-abcdef
   mend eval policy.mend baseline:ceph --env Steady-v0 --baselines none
@@ -90,7 +90,11 @@ func runEval(ctx context.Context, o *evalOptions, args []string) error {
 		}
 	}
 	if all {
-		names = known
+		compared, err := f.compared(c)
+		if err != nil {
+			return err
+		}
+		names = append(compared, slices.DeleteFunc(names, func(name string) bool { return slices.Contains(compared, name) })...)
 	}
 	f.announce(o.err, false)
 	w, err := f.env(evaluationSplit)

@@ -33,8 +33,12 @@ func (t *training) finish(ctx context.Context, s train.Summary) error {
 	if err := t.tidy(); err != nil {
 		return err
 	}
+	names, err := t.factory.compared(t.config)
+	if err != nil {
+		return err
+	}
 	entries := []eval.Entry{{Name: t.config.Algo, Kind: eval.Learned, New: greedy(t.agent.Actor())}}
-	entries = append(entries, t.factory.baselines(t.config, t.vector.Spec(), t.factory.rules(t.config))...)
+	entries = append(entries, t.factory.baselines(t.config, t.vector.Spec(), names)...)
 	fmt.Fprintf(t.err, "evaluating %d policies on %d held-out episodes\n", len(entries), t.config.Eval.Episodes)
 	r, err := t.factory.evaluate(ctx, entries, t.config.Eval)
 	if err != nil {

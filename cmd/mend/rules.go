@@ -9,6 +9,7 @@ import (
 	"mend/agents/signal"
 	"mend/configs"
 	"mend/env"
+	"mend/env/cluster"
 	"mend/env/mdp"
 	"mend/eval"
 	"mend/eval/exact"
@@ -27,6 +28,23 @@ func (f *factory) rules(c *configs.Run) []string {
 		return baseline.Names()
 	}
 	return nil
+}
+
+// compared are the names of the rules that policies are compared with: those that
+// the world's questions tell apart.
+func (f *factory) compared(c *configs.Run) ([]string, error) {
+	if c.Baselines == nil {
+		return f.rules(c), nil
+	}
+	w, err := f.env(evaluationSplit)
+	if err != nil {
+		return nil, err
+	}
+	var questions []string
+	for _, d := range w.(*cluster.World).Decisions() {
+		questions = append(questions, d.Feature)
+	}
+	return baseline.Suited(questions), nil
 }
 
 // rule builds the hand-written policy of that name.

@@ -37,8 +37,16 @@ func scale(p *player) Action {
 }
 
 // TestShardLoad: a crowd's shard is asked about when it is hot; copies are added,
-// which spares requests, and dropped when it has cooled down.
+// which spares requests, and dropped when it has cooled down. The baseline does so
+// by what it observes.
 func TestShardLoad(t *testing.T) {
+	t.Run("scale", func(t *testing.T) { testShardLoad(t, func(*World) func(*player) Action { return scale }) })
+	t.Run("autoscale", func(t *testing.T) {
+		testShardLoad(t, func(w *World) func(*player) Action { return baselinePolicy(t, "autoscale", w) })
+	})
+}
+
+func testShardLoad(t *testing.T, policy func(*World) func(*player) Action) {
 	p := newPlayer(newTest(t, crowded()))
 	p.play(2, hold)
 	idle := p.w.ledger
@@ -63,7 +71,7 @@ func TestShardLoad(t *testing.T) {
 			}
 		}
 	}
-	p.play(2, scale)
+	p.play(2, policy(p.w))
 	l := &p.w.ledger
 	if added < 2 || dropped != added || most > 6 || p.w.ledger.copies != int32(3*p.w.shards) {
 		t.Errorf("%d copies added and %d dropped, at most %d of a shard, %d in the end; want all dropped", added, dropped, most, l.copies)

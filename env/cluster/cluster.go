@@ -418,7 +418,7 @@ func (w *World) begin(s seed.Seed) {
 	w.faultDomains.reset()
 	w.telemetry.reset(s)
 	w.suspicions.reset()
-	w.review = review{}
+	w.review = review{answered: -afterAction}
 	w.lists.reset()
 	clear(w.classImplied)
 	w.lost.reset()

@@ -37,13 +37,15 @@ const (
 
 // review is what the controller knows of the present regime.
 type review struct {
-	regime uint8
-	since  env.Time
+	regime   uint8
+	since    env.Time
+	answered env.Time // when a question of a review was last answered
 }
 
 func (r *review) fields(c *state.Codec) {
 	state.Value(c, &r.regime)
 	state.Value(c, &r.since)
+	state.Value(c, &r.answered)
 }
 
 // regime is what is going on.
@@ -67,12 +69,18 @@ func (w *World) reviews() int {
 	return w.tiers.count
 }
 
-// noticeRegime asks for a review where the regime has changed.
+// noticeRegime asks for a review where the regime has changed: soon after the last
+// one, for a change may be what the last one did, and could be undone at once.
 func (w *World) noticeRegime() {
-	if r := w.regime(); r != w.review.regime && w.cfg.Reviews.Every > 0 {
-		w.review = review{regime: r, since: w.now}
-		for k := range int32(w.reviews()) {
-			w.q.set(w.timers.askReview+k, w.now)
+	r := w.regime()
+	if r == w.review.regime || w.cfg.Reviews.Every == 0 {
+		return
+	}
+	w.review.regime, w.review.since = r, w.now
+	at := max(w.now, w.review.answered+afterAction)
+	for id := w.timers.askReview; id < w.timers.askReview+int32(w.reviews()); id++ {
+		if at < w.q.at[id] {
+			w.q.set(id, at)
 		}
 	}
 }
@@ -87,6 +95,7 @@ func (w *World) noticeBurst() {
 // actReview answers the question of a review about a tier; the first one is about
 // the throttle too.
 func (w *World) actReview(tier int, a Action) {
+	w.review.answered = w.now
 	switch a {
 	case ThrottleDown:
 		w.setThrottle(w.throttle - 1)
@@ -120,7 +129,7 @@ func (w *World) checkReview() error {
 		}
 		return nil
 	}
-	if r := w.regime(); r != w.review.regime || w.review.since < 0 || w.review.since > w.now {
+	if r := w.regime(); r != w.review.regime || w.review.since < 0 || w.review.since > w.now || w.review.answered > w.now {
 		return fmt.Errorf("regime %b, recorded %b since %d", r, w.review.regime, w.review.since)
 	}
 	if w.review.regime != 0 && !all && !w.ended {

@@ -157,3 +157,32 @@ func TestBadTiers(t *testing.T) {
 		}
 	}
 }
+
+// TestTargetsToAndFro: a policy that takes back in each review what it did in the
+// last one cannot keep the world at one time.
+func TestTargetsToAndFro(t *testing.T) {
+	c := small()
+	c.Data.MaxFactor, c.Data.Tiers, c.Reviews.Every, c.Horizon = 4, twoTiers, time.Hour, 10*days
+	p := newPlayer(newTest(t, c))
+	reviews, up := 0, [maxTiers]bool{}
+	p.play(3, func(p *player) Action {
+		if p.w.kind != ClusterReview {
+			return Hold
+		}
+		if reviews++; reviews > 10_000 {
+			t.Fatalf("%d reviews until %d", reviews, p.w.now)
+		}
+		k := p.w.subject
+		if up[k] = !up[k] && p.mask[TargetUp]; up[k] {
+			return TargetUp
+		}
+		if p.mask[TargetDown] {
+			return TargetDown
+		}
+		return Hold
+	})
+	// One each 5 minutes for each tier, and as many again for what goes on besides.
+	if most := int(c.Horizon/(5*time.Minute)) * 2 * len(c.Data.Tiers); reviews > most || reviews < 100 {
+		t.Errorf("%d reviews, want 100 to %d", reviews, most)
+	}
+}

@@ -249,19 +249,19 @@ func TestReadRefuses(t *testing.T) {
 // computed by this code.)
 func TestDigests(t *testing.T) {
 	want := map[string]string{
-		"AgingFleet-v0":     "b80aebfc9f82aaa18c21bbf12927072ea557aed00e5c5083461dd3c474a18822",
-		"Cascade-v0":        "f5214643add5001441097d7d3cb9e8292f84c4a12626845b8d855361ca946433",
-		"Diurnal-v0":        "0c4a4a4feef4be5c106ffafee5826dab0e3cb7a9bd2bfdc31343c3241ccda0b9",
-		"FlashCrowd-v0":     "4b58e59afa8ea0636324082f2cebf9ee14d72994ef5b69f6205ab40cfb99902e",
-		"GrayFailure-v0":    "f9aa29fcaf04f11af7cf998722e0f71aea9b808c9230fa446ccdd82aee4cd3b9",
-		"Partition-v0":      "5b26de7efb0092a0cdf921bceaa10cf5ee62d31a49f5f396937610b23b02358a",
-		"PredictorDrift-v0": "5accc2cb071e54d2678740290f28f4fe6a1758e1d2f42096eaabe3b56ca06ca1",
-		"RackBursts-v0":     "f185853e2674b4816a08c84d6c6c56e63b920058e056489c2e11172994cdb3ad",
-		"RegionLoss-v0":     "61b04ad44ed50be924f7fcac9a3e259f65deeadfacef30bf318e8e352f6c090f",
-		"RollingUpgrade-v0": "21214a1ecd676a6e65e549e5064c4e40545ff511032135435f9fd0021b047125",
-		"SpotPreemption-v0": "130b242dac35947cd2c5e1c67ed754bb67a1b1eb4e3a7cb857b7cc40d462014a",
-		"Steady-v0":         "89c6e153ccaa889603baedc040165e1a8f8e9d2a736d71d623744ac62296b246",
-		"ZoneOutage-v0":     "7194227e91d035fdcae3ae0944ac1b524f1ae1ddc63835751980fc1ccf2e386b",
+		"AgingFleet-v0":     "0ecbe7d087f646fc000bf790b2a2508ec2b5d4352d358a6528fdcb9dca659d78",
+		"Cascade-v0":        "4759aa5b2746659a934d02f230c43294ffcdd845c2452bd042aaf15d13e07575",
+		"Diurnal-v0":        "9640bf61862deb9f6e87797ebfa3151573b510e6542f5ea1ee166e76b8790ed0",
+		"FlashCrowd-v0":     "abcfff4e3f816ad02c443b6fa317eb967a74d7b9a486c76ec2efa2f0e8f7d070",
+		"GrayFailure-v0":    "a3c22da5519efae4f8b069acf614397a0c97d19084bab3ba9d444c2453a88d1c",
+		"Partition-v0":      "b59b54b9d0304a666ba729519bd24905e14f2b3251fa576214b3bc6f6970fac4",
+		"PredictorDrift-v0": "b656894b872c870e8c2055165acfc06f8f77bd1e168ec3f210d318ff9399e436",
+		"RackBursts-v0":     "a4ecdd9c628915d83c66c25ef5cb186c393da9e0a6ece27570b745ac562e5c4d",
+		"RegionLoss-v0":     "819875dcdc77702a2d6803bb1670e5f971cb53b1ef1c17f54e6be47a8431c45b",
+		"RollingUpgrade-v0": "71d00ba6a198ac58ff9b3f82ede7c53b670c2d17756014929887cda0380b1260",
+		"SpotPreemption-v0": "80e089d795e4b23b72d874897456106adc74685dab6a808d7567e66717411646",
+		"Steady-v0":         "4f2e0b353ce4354a46ccc9405b3e228213d8376a73e3b0095b05ac2435ad3c71",
+		"ZoneOutage-v0":     "9d98b7cbb615884b643acabc2565a2fbb7ffd7cd6969a7424e36b08dad104ef3",
 	}
 	for _, s := range Scenarios() {
 		if s.Trace {

@@ -42,7 +42,9 @@ type Ceph struct {
 	OutInterval time.Duration `yaml:"out_interval"`
 }
 
-// Cockroach declares a node dead after Timeout of silence.
+// Cockroach declares a node dead after Timeout of silence. Where a popular shard is
+// too hot it moves the copy on the busiest node, as its load-based rebalancing
+// moves replicas off hot stores (kvserver/store_rebalancer.go).
 type Cockroach struct {
 	Timeout time.Duration `yaml:"timeout"`
 }
@@ -91,7 +93,7 @@ type PredictDrain struct {
 // EuroSys 2011) does so by how many read a file at once.
 //
 // Where more are wanted than may be, Move moves the copy on the busiest node
-// elsewhere, as CockroachDB's load-based rebalancing moves replicas off busy stores.
+// elsewhere, as Cockroach does.
 type Autoscale struct {
 	Target    float64 `yaml:"target"`
 	Tolerance float64 `yaml:"tolerance"`
@@ -155,6 +157,7 @@ type rule struct {
 	repairGone bool    // and those of which no missing copy can return
 	local      bool    // the rule of Local, with
 	wait       float64 // seconds that a shard is left short of copies
+	moves      bool    // the busiest copies of hot shards are moved
 	scales     bool    // popular shards are treated by the rule of Autoscale, with
 	scale      Autoscale
 	// about is the feature of the question by which the rule differs from HDFS,
@@ -175,7 +178,7 @@ func rules(c Config) []struct {
 		{"rf3-eager", rule{timeout: 0, low: math.Inf(1)}},
 		{"hdfs", rule{timeout: c.HDFS.Timeout.Seconds(), repairGone: true}},
 		{"ceph", rule{timeout: (c.Ceph.Grace + c.Ceph.OutInterval).Seconds(), spareRacks: true, repairGone: true}},
-		{"cockroach", rule{timeout: c.Cockroach.Timeout.Seconds(), repairGone: true}},
+		{"cockroach", rule{timeout: c.Cockroach.Timeout.Seconds(), repairGone: true, moves: true}},
 		{"carbonite", rule{timeout: never, low: float64(c.Carbonite.Low)}},
 		{"local", rule{timeout: never, local: true, wait: c.Local.Wait.Seconds()}},
 		{"k8s", rule{timeout: (c.K8s.Grace + c.K8s.Toleration).Seconds(), spareZones: true, unhealthy: c.K8s.ZoneUnhealthy, repairGone: true}},
@@ -325,6 +328,10 @@ func (p *Policy) decide(obs []float32, legal []bool) int {
 		}
 	case is(p.isLoad) && p.rule.scales:
 		a = p.onLoad(obs, legal)
+	case is(p.isLoad) && p.rule.moves:
+		if a = p.retry; p.move >= 0 && legal[p.move] {
+			a = p.move
+		}
 	case is(p.isLoad), is(p.isReview):
 		// Nothing: these systems leave it to their operators.
 	default:

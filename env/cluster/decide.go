@@ -48,8 +48,9 @@ var actions = [actionCount]string{
 
 var waits = [...]env.Time{Wait1m: env.Minute, Wait5m: 5 * env.Minute, Wait15m: 15 * env.Minute, Wait1h: env.Hour}
 
-// afterAction is when a node that was restarted, or a domain whose primaries
-// were moved away, is asked about again.
+// afterAction is when a node that was restarted, or a domain whose primaries were
+// moved away, is asked about again, and the soonest that the cluster is reviewed
+// after a review.
 const afterAction = 5 * env.Minute
 
 // act carries out a legal answer to the present question.

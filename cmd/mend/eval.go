@@ -89,17 +89,14 @@ func runEval(ctx context.Context, o *evalOptions, args []string) error {
 			return usagef("baseline:%s is given twice, want it once", name)
 		}
 	}
-	if all {
-		compared, err := f.compared(c)
-		if err != nil {
-			return err
-		}
-		names = append(compared, slices.DeleteFunc(names, func(name string) bool { return slices.Contains(compared, name) })...)
-	}
 	f.announce(o.err, false)
 	w, err := f.env(evaluationSplit)
 	if err != nil {
 		return err
+	}
+	if all {
+		compared := f.compared(c, w)
+		names = append(compared, slices.DeleteFunc(names, func(name string) bool { return slices.Contains(compared, name) })...)
 	}
 	var entries []eval.Entry
 	for _, s := range learned {

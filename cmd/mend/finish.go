@@ -33,10 +33,11 @@ func (t *training) finish(ctx context.Context, s train.Summary) error {
 	if err := t.tidy(); err != nil {
 		return err
 	}
-	names, err := t.factory.compared(t.config)
+	w, err := t.factory.env(evaluationSplit)
 	if err != nil {
 		return err
 	}
+	names := t.factory.compared(t.config, w)
 	entries := []eval.Entry{{Name: t.config.Algo, Kind: eval.Learned, New: greedy(t.agent.Actor())}}
 	entries = append(entries, t.factory.baselines(t.config, t.vector.Spec(), names)...)
 	fmt.Fprintf(t.err, "evaluating %d policies on %d held-out episodes\n", len(entries), t.config.Eval.Episodes)

@@ -30,21 +30,18 @@ func (f *factory) rules(c *configs.Run) []string {
 	return nil
 }
 
-// compared are the names of the rules that policies are compared with: those that
-// the world's questions tell apart.
-func (f *factory) compared(c *configs.Run) ([]string, error) {
-	if c.Baselines == nil {
-		return f.rules(c), nil
-	}
-	w, err := f.env(evaluationSplit)
-	if err != nil {
-		return nil, err
+// compared are the names of the rules that policies are compared with in world w:
+// those that its questions tell apart.
+func (f *factory) compared(c *configs.Run, w env.Env) []string {
+	store, ok := w.(*cluster.World)
+	if !ok || c.Baselines == nil {
+		return f.rules(c)
 	}
 	var questions []string
-	for _, d := range w.(*cluster.World).Decisions() {
+	for _, d := range store.Decisions() {
 		questions = append(questions, d.Feature)
 	}
-	return baseline.Suited(questions), nil
+	return baseline.Suited(questions)
 }
 
 // rule builds the hand-written policy of that name.

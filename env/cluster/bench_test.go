@@ -23,12 +23,16 @@ func decisions(b *testing.B, w *World, policy func(*player) Action) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
 }
 
-// BenchmarkDecisions steps RackBursts-v0, 100 nodes, under hdfs.
+// BenchmarkDecisions steps RackBursts-v0 under hdfs, with factor times as many zones
+// and racks in a zone.
 func BenchmarkDecisions(b *testing.B) {
-	for _, shards := range []int{20, 100} {
-		b.Run(fmt.Sprintf("nodes=100/shards_per_node=%d", shards), func(b *testing.B) {
+	for _, x := range []struct{ factor, shards int }{{1, 20}, {1, 100}, {10, 100}} {
+		b.Run(fmt.Sprintf("nodes=%d/shards_per_node=%d", 100*x.factor*x.factor, x.shards), func(b *testing.B) {
 			c := rackBursts()
-			c.Data.ShardsPerNode, c.Data.NodeGB = shards, c.Data.NodeGB*float64(shards)/20
+			c.Topology.ZonesPerRegion *= x.factor
+			c.Topology.RacksPerZone *= x.factor
+			c.Repair.ZoneMBps *= float64(x.factor)
+			c.Data.ShardsPerNode, c.Data.NodeGB = x.shards, c.Data.NodeGB*float64(x.shards)/20
 			w := newTest(b, c)
 			decisions(b, w, baselinePolicy(b, "hdfs", w))
 		})

@@ -65,6 +65,11 @@ type Data struct {
 // maxFactor is the largest number of copies that may ever be wanted.
 func (d Data) maxFactor() int { return max(d.MaxFactor, d.ReplicationFactor) }
 
+// fixed reports whether the number of copies of a shard can neither rise nor fall.
+func (d Data) fixed() bool {
+	return d.MaxFactor == 0 || d.MaxFactor <= min(d.ReplicationFactor, max(d.Quorum, 2))
+}
+
 // space is how many copies a node has space for.
 func (d Data) space() float64 { return math.Floor(d.NodeGB/d.ShardGB + 1e-9) }
 
@@ -222,7 +227,7 @@ func (c Config) Validate() error {
 	e.Want(d.MaxFactor == 0 || d.MaxFactor >= d.ReplicationFactor && d.MaxFactor <= maxFactor, "data.max_factor", d.MaxFactor,
 		fmt.Sprintf("data.replication_factor to %d, or 0", maxFactor))
 	e.Want(d.Quorum >= 1 && d.Quorum <= d.ReplicationFactor, "data.quorum", d.Quorum, "1 to data.replication_factor")
-	e.Want(positive(d.NodeGB), "data.node_gb", d.NodeGB, "a size > 0")
+	e.Want(d.NodeGB > 0 && d.NodeGB <= 1e12, "data.node_gb", d.NodeGB, "above 0, to 1e12")
 	validateTiers(d.Tiers, &e)
 	if len(e) == 0 {
 		e.Want(float64(t.Nodes())*float64(d.ShardsPerNode) <= 100_000_000, "data.shards_per_node", d.ShardsPerNode, "at most 100000000 shards in all")

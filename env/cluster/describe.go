@@ -119,8 +119,6 @@ var questions = [NoQuestion]struct {
 func (w *World) answerable() (list [NoQuestion][]Action) {
 	for k := range questions {
 		c, d := &w.cfg, &w.cfg.Data
-		// The number of copies: it may not rise, and not fall either (targetLegal).
-		fixed := d.MaxFactor == 0 || d.MaxFactor <= min(d.ReplicationFactor, max(d.Quorum, 2))
 		if Kind(k) == DomainUnreachable && c.Domains.Share == 0 || Kind(k) == ShardLoad && !c.Load.offered() || Kind(k) == ClusterReview && c.Reviews.Every == 0 {
 			continue
 		}
@@ -128,9 +126,9 @@ func (w *World) answerable() (list [NoQuestion][]Action) {
 			switch {
 			case (a == RepairSlowOtherZone || a == RepairFastOtherZone) && w.zonesPerRegion == 1,
 				(a == RepairSlowOtherRegion || a == RepairFastOtherRegion) && w.regions == 1,
-				(a == AddNear || a == AddFar || a == DropReplica) && fixed,
+				(a == AddNear || a == AddFar || a == DropReplica) && d.fixed(),
 				a == AddFar && w.zones == 1,
-				(a == TargetDown || a == TargetUp) && fixed: // see targetLegal
+				(a == TargetDown || a == TargetUp) && d.fixed():
 				continue
 			}
 			list[k] = append(list[k], a)

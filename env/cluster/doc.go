@@ -43,7 +43,8 @@
 //     copies, would take less than Load.Cold with one fewer. Asked when the load
 //     changes.
 //   - The cluster: asked when a burst of losses or a repair backlog begins or
-//     ends, and from time to time while it lasts. See [Reviews]. Where the number
+//     ends, and from time to time while it lasts, 5 minutes after another review at
+//     the soonest. See [Reviews]. Where the number
 //     of copies may change it is asked once for each [Tier], the first time also
 //     about the throttle.
 //
@@ -138,10 +139,9 @@
 //
 // # Left out so far
 //
-// What requests take from repairs; the wait for
-// the slowest of a quorum; what slow nodes mean for repairs; primaries that move
-// because of a partition. The controller itself never fails, not even with
-// its zone.
+// What requests take from repairs; the wait for the slowest of a quorum; what slow
+// nodes mean for repairs; primaries that move because of a partition. The controller
+// itself never fails, not even with its zone.
 //
 // What a policy sees and may answer is listed in FEATURES.md.
 package cluster

@@ -19,6 +19,7 @@ func everything() Config {
 	c := small()
 	c.Topology = Topology{Regions: 3, ZonesPerRegion: 2, RacksPerZone: 3, NodesPerRack: 2}
 	c.Data.ShardsPerNode = 2
+	c.Data.MaxFactor = 5
 	c.Data.Tiers = []Tier{{"hot", 0.25, 10}, {"cold", 0.75, 0.5}}
 	c.Horizon = 3 * days
 	f := &c.Failures

@@ -513,7 +513,6 @@ func (w *World) flowFields(c *state.Codec) {
 	state.Value(c, &w.freeFlow)
 	if w.flowsUsed < 0 || int(w.flowsUsed) > len(w.flows) {
 		c.Fail(fmt.Errorf("%d repairs, want 0 to %d", w.flowsUsed, len(w.flows)))
-		w.flowsUsed = 0
 		return
 	}
 	for i := range w.flows[:w.flowsUsed] {

@@ -21,6 +21,7 @@ func FuzzRestoreState(f *testing.F) {
 	all := everything()
 	all.Topology = Topology{Regions: 1, ZonesPerRegion: 2, RacksPerZone: 1, NodesPerRack: 1}
 	all.Data = c.Data
+	all.Data.MaxFactor, all.Data.Tiers = 3, twoTiers
 	all.Prices.Providers = nil
 	all.Horizon = 60 * days
 	worlds := []*World{drawn, replayed, newTest(f, all)}

@@ -537,8 +537,8 @@ func (w *World) checkRepairs() error {
 		}
 	}
 	for f := w.freeFlow; f != none && used <= w.flowsUsed; f = w.flows[f].next {
-		if w.flows[f].shard != none {
-			return fmt.Errorf("repair %d is in flight, and to be used again", f)
+		if w.flows[f].shard != none || f >= w.flowsUsed {
+			return fmt.Errorf("repair %d of %d is to be used again, and of shard %d", f, w.flowsUsed, w.flows[f].shard)
 		}
 		used++
 	}

@@ -141,7 +141,6 @@ type rates struct {
 	offered, served, refused, stale, slow float64 // requests
 	latency                               float64 // Σ of the latencies of served requests, seconds
 	p99                                   float64 // of served requests, seconds
-	utilisation                           float64 // of the serving nodes together, by nominal capacity
 	usd                                   loadUSD
 }
 
@@ -407,13 +406,6 @@ func (w *World) evaluate() {
 
 	// Latency, node by node where a tracked shard is, else class by class.
 	others := l.others[:copy(l.others, l.cells())]
-	serving := int32(0)
-	for _, n := range others {
-		serving += n
-	}
-	if total.reads+total.writes > 0 {
-		r.utilisation = total.work / (float64(serving) * l.capacity)
-	}
 	for _, n := range u.touched {
 		others[l.cellOf(n)]--
 		l.serve(&total, l.class[n], rate*(u.perNode+u.work[n])+float64(l.repairs[n])*l.repair, rate*(u.perRequest+u.request[n]))
@@ -700,7 +692,7 @@ func (w *World) checkLoad() error {
 			repairs[f.target] += w.weight(f.fast)
 		}
 	}
-	if l.most < 0 || int(l.most+1)*slowClasses > len(serving) {
+	if l.most < 0 || (int(l.most)+1)*slowClasses > len(serving) {
 		return fmt.Errorf("at most %d repairs of a node", l.most)
 	}
 	var quiet, undeclared [domainLevels][]int32

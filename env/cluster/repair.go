@@ -8,8 +8,8 @@ import (
 // queues hold the explicit shards with orders that are not in flight and a
 // believed live copy to read, most urgent first: those with one before others,
 // and fast before slow, as HDFS and Ceph do. Shards that a leaving node
-// implies come after the explicit ones of their urgency, in the order in which the
-// nodes were given up.
+// implies come after the explicit ones of the urgency that most of them have, whose
+// number of copies is the usual one, in the order in which the nodes were given up.
 const queues = 4
 
 // misses is how many shards of a queue may find no streams before admit leaves

@@ -13,7 +13,8 @@ import (
 // Reviews says when the controller reviews the cluster as a whole.
 type Reviews struct {
 	// Every is the time between two reviews while a burst or a repair backlog
-	// lasts, beside those when it begins and ends; 0: none at all.
+	// lasts, beside those when it begins and ends, 5 minutes after another review
+	// at the soonest; 0: none at all.
 	Every time.Duration `yaml:"every" json:"every"`
 	// Burst is how many nodes, decaying over 10 minutes, must have been lost
 	// for a burst.
@@ -25,7 +26,7 @@ type Reviews struct {
 func defaultReviews() Reviews { return Reviews{Every: 15 * time.Minute, Burst: 2.5} }
 
 func (r Reviews) validate(e *field.Errors) {
-	e.Want(r.Every == 0 || r.Every >= time.Minute, "reviews.every", r.Every, "at least 1m, or 0 for none")
+	e.Want(r.Every == 0 || simulated(r.Every) >= afterAction, "reviews.every", r.Every, "at least 5m, or 0 for none")
 	e.Want(r.Burst >= 1 && r.Burst <= 1e6, "reviews.burst", r.Burst, "1 to 1e6")
 }
 
@@ -39,7 +40,7 @@ const (
 type review struct {
 	regime   uint8
 	since    env.Time
-	answered env.Time // when a question of a review was last answered
+	answered env.Time // when a question of the last review was answered
 }
 
 func (r *review) fields(c *state.Codec) {
@@ -63,7 +64,7 @@ func (w *World) regime() uint8 {
 // reviews is how many questions a review consists of: one for each tier, or one
 // where there is nothing to ask about tiers.
 func (w *World) reviews() int {
-	if w.cfg.Data.MaxFactor == 0 {
+	if w.cfg.Data.fixed() {
 		return 1
 	}
 	return w.tiers.count
@@ -77,11 +78,8 @@ func (w *World) noticeRegime() {
 		return
 	}
 	w.review.regime, w.review.since = r, w.now
-	at := max(w.now, w.review.answered+afterAction)
-	for id := w.timers.askReview; id < w.timers.askReview+int32(w.reviews()); id++ {
-		if at < w.q.at[id] {
-			w.q.set(id, at)
-		}
+	if at := max(w.now, w.review.answered+afterAction); at < w.q.at[w.timers.askReview] {
+		w.q.set(w.timers.askReview, at)
 	}
 }
 
@@ -106,25 +104,28 @@ func (w *World) actReview(tier int, a Action) {
 	case TargetUp:
 		w.setTarget(tier, +1)
 	}
-	if w.review.regime != 0 {
-		next, id := w.now+simulated(w.cfg.Reviews.Every), w.timers.askReview+int32(tier)
-		w.q.set(id, next)
-		if a == Hold {
-			w.tally.put(id-w.timers.askNode, next)
-		}
+	next := w.now + simulated(w.cfg.Reviews.Every)
+	id := w.timers.askReview + int32(tier)
+	if a == Hold {
+		w.tally.put(id-w.timers.askNode, next)
+	}
+	switch {
+	case tier+1 < w.reviews():
+		w.q.set(id+1, w.now) // the review goes on
+	case w.review.regime != 0 && !w.q.pending(w.timers.askReview): // else it changed meanwhile
+		w.q.set(w.timers.askReview, next)
 	}
 }
 
 // checkReview makes sure that reviews are asked for as long as, and no longer
 // than, something is going on.
 func (w *World) checkReview() error {
-	some, all := false, true
+	asks := w.kind == ClusterReview
 	for k := range int32(w.reviews()) {
-		asks := w.q.pending(w.timers.askReview+k) || w.kind == ClusterReview && w.subject == k
-		some, all = some || asks, all && asks
+		asks = asks || w.q.pending(w.timers.askReview+k)
 	}
 	if w.cfg.Reviews.Every == 0 {
-		if some || w.review.regime != 0 {
+		if asks || w.review.regime != 0 {
 			return fmt.Errorf("a review is asked for, and there are none")
 		}
 		return nil
@@ -132,7 +133,7 @@ func (w *World) checkReview() error {
 	if r := w.regime(); r != w.review.regime || w.review.since < 0 || w.review.since > w.now || w.review.answered > w.now {
 		return fmt.Errorf("regime %b, recorded %b since %d", r, w.review.regime, w.review.since)
 	}
-	if w.review.regime != 0 && !all && !w.ended {
+	if w.review.regime != 0 && !asks && !w.ended {
 		return fmt.Errorf("regime %b will not be reviewed", w.review.regime)
 	}
 	return nil

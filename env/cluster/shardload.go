@@ -17,7 +17,7 @@ import (
 type slots struct {
 	shard  []int32 // by slot
 	rank   []int32 // popularity rank, from 0
-	extra  []uint8 // copies wanted beyond those that all shards have
+	extra  []uint8 // copies wanted beyond those of the shard's tier
 	moving []int32 // node of the copy that is to go when another is made, or none
 	moves  int32   // slots with one
 

@@ -17,7 +17,9 @@ func (w *World) RestoreState(b []byte) error {
 		w.empty()
 		return fmt.Errorf("cluster: %s: %w", w.spec.ID, err)
 	}
-	if w.started {
+	if !w.started {
+		w.empty()
+	} else {
 		w.chooseScripts()
 		if err := w.CheckInvariants(); err != nil {
 			w.started = false

@@ -511,11 +511,14 @@ func (w *World) impliedKind(s, bad int32) int {
 	return w.tiers.of(s)*impliedKinds + 2*copies + several
 }
 
-// empty forgets what nodes hold, where a state that was read is damaged.
+// empty forgets what nodes hold, what is in lists, and repairs, where a state that
+// was read is damaged, or of no episode: none of it was checked.
 func (w *World) empty() {
 	clear(w.entries)
 	clear(w.held)
 	w.lists.forget()
+	w.flowsUsed = int32(len(w.flows))
+	w.resetFlows()
 }
 
 // fillStore gives every shard the copies of the layout, as an episode begins.

@@ -24,10 +24,10 @@ func (w *World) targetLegal(tier int, delta int32) bool {
 	if delta < 0 {
 		return int(w.tierTarget[tier]+delta) >= max(w.cfg.Data.Quorum, 2)
 	}
-	most := 0
+	most := int(w.tierTarget[tier]) // of a tier without shards, too
 	for want, shards := range w.tierWants[tier] {
 		if shards > 0 {
-			most = want
+			most = max(most, want)
 		}
 	}
 	return most+int(delta) <= w.maxWant

@@ -2,36 +2,38 @@ package cluster
 
 import (
 	"math"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"mend/env"
 	"mend/env/seed"
 )
 
 // twoTiers has hot and cold data.
 var twoTiers = []Tier{{"hot", 0.25, 8}, {"cold", 0.75, 0.5}}
 
-// TestOneTier: a tier of all data, of value 1, is none: the same questions,
-// observations and rewards.
-func TestOneTier(t *testing.T) {
-	play := func(tiers []Tier) (log []float32) {
+// TestEqualTiers: two tiers of value 1 are asked about apart, and that is all: under
+// a rule for which it makes no difference, what happens and what it costs is the
+// same as without.
+func TestEqualTiers(t *testing.T) {
+	play := func(tiers []Tier) ([]env.Ratio, map[string]int64) {
 		c := withLoad(small())
-		c.Data.MaxFactor, c.Data.Tiers, c.Horizon = 5, tiers, 4*days
-		p := newPlayer(newTest(t, c))
-		policy := random(3)
-		for p.reset(2); ; {
-			log = append(log, p.obs...)
-			o := p.step(policy(p))
-			if log = append(log, o.Reward, o.Elapsed); o.Truncated {
-				return log
-			}
+		c.Data.MaxFactor, c.Data.Tiers, c.Horizon = 5, tiers, 10*days
+		w := newTest(t, c)
+		newPlayer(w).play(2, giveUp)
+		return w.Measure(nil), Asked(w)
+	}
+	without, few := play(nil)
+	with, more := play([]Tier{{"a", 0.4, 1}, {"b", 0.6, 1}})
+	for i, m := range metricsOf(true) {
+		if a, b := without[i], with[i]; m.Name != "decisions_per_day" && (!within(a.Num, b.Num, 1e-9) || !within(a.Den, b.Den, 1e-9)) {
+			t.Errorf("%s: %v without tiers, %v with two", m.Name, a, b)
 		}
 	}
-	without, with := play(nil), play([]Tier{{"all", 1, 1}})
-	if !slices.Equal(without, with) || len(with) < 100*featureCount {
-		t.Errorf("%d numbers without tiers, %d with one, equal: %v", len(without), len(with), slices.Equal(without, with))
+	risk, review := ShardsAtRisk.String(), ClusterReview.String()
+	if few[risk] == 0 || more[risk] <= few[risk] || more[review] != 2*few[review] {
+		t.Errorf("questions without tiers %v, with two %v", few, more)
 	}
 }
 

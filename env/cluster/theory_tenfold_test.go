@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	rule "mend/env/internal/tenfold"
 )
 
 // How measurements are held to theory.
@@ -27,9 +29,9 @@ func (f figure) twin(se float64) figure {
 	return f
 }
 
-// off reports whether f is more than 4 standard errors off: a wrong rejection
+// Off reports whether f is more than 4 standard errors off: a wrong rejection
 // in 16,000, were the seeds not fixed.
-func (f figure) off() bool { return !(math.Abs(f.got-f.want) <= 4*f.se) }
+func (f figure) Off() bool { return !(math.Abs(f.got-f.want) <= 4*f.se) }
 
 // vague reports whether f would show nothing.
 func (f figure) vague() bool { return !(f.se <= f.precision*math.Abs(f.want)) }
@@ -39,7 +41,7 @@ func (f figure) check(t *testing.T) {
 	t.Helper()
 	t.Logf("%s: %.6g ± %.2g, want %.6g (%+.2f standard errors, half-width %.2f %%, %d samples)",
 		f.what, f.got, f.se, f.want, (f.got-f.want)/f.se, 196*f.se/math.Abs(f.want), f.n)
-	if f.off() {
+	if f.Off() {
 		t.Errorf("%s: %.6g, want %.6g within 4 standard errors of %.2g", f.what, f.got, f.want, f.se)
 	}
 	if f.vague() {
@@ -47,26 +49,13 @@ func (f figure) check(t *testing.T) {
 	}
 }
 
-// tenfold checks figures of n replicates, or of ten times as many: where any is
-// off after n, measure goes on, and 10·n decide about all. The n are among
-// them; no seed is replaced.
-//
-// measure makes replicates from ≤ r < to, which follow those it has made
-// before, and returns the figures of all of them.
+// tenfold checks the figures of n replicates, or of ten times as many, see
+// rule.Settle.
 func tenfold(t *testing.T, n int, measure func(from, to int) []figure) {
 	t.Helper()
-	for _, f := range settle(n, measure) {
+	for _, f := range rule.Settle(n, measure) {
 		f.check(t)
 	}
-}
-
-// settle returns the figures that decide.
-func settle(n int, measure func(from, to int) []figure) []figure {
-	figures := measure(0, n)
-	if slices.ContainsFunc(figures, figure.off) {
-		figures = measure(n, 10*n)
-	}
-	return figures
 }
 
 // TestTenfold: measurements of mean 0 and variance 1, to which errors are
@@ -92,7 +81,7 @@ func TestTenfold(t *testing.T) {
 	} {
 		var all, other sample
 		var calls [][2]int
-		got := settle(100, func(from, to int) []figure {
+		got := rule.Settle(100, func(from, to int) []figure {
 			calls = append(calls, [2]int{from, to})
 			for r := from; r < to; r++ {
 				sign := float64(1 - 2*(r%2))
@@ -105,7 +94,7 @@ func TestTenfold(t *testing.T) {
 			return []figure{other.figure("right", 1, 0.11), all.figure(x.what, 1, x.precision)}
 		})
 		f := got[1]
-		if f.n != x.n || got[0].n != x.n || len(all) != x.n || f.off() != x.off || f.vague() != x.vague || got[0].off() {
+		if f.n != x.n || got[0].n != x.n || len(all) != x.n || f.Off() != x.off || f.vague() != x.vague || got[0].Off() {
 			t.Errorf("%s: %+v, want %d measurements, off %t, vague %t", x.what, f, x.n, x.off, x.vague)
 		}
 		want := [][2]int{{0, 100}, {100, 1000}}
@@ -117,7 +106,7 @@ func TestTenfold(t *testing.T) {
 		}
 	}
 	// A want that is simulated adds its own error.
-	if f := (figure{got: 1.5, se: 0.06, n: 100, want: 1, precision: 0.1}).twin(0.08); !within(f.se, 0.1, 1e-12) || !f.off() || f.vague() {
+	if f := (figure{got: 1.5, se: 0.06, n: 100, want: 1, precision: 0.1}).twin(0.08); !within(f.se, 0.1, 1e-12) || !f.Off() || f.vague() {
 		t.Errorf("a twin: %+v", f)
 	}
 }

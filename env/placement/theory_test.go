@@ -3,9 +3,9 @@ package placement
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
+	rule "mend/env/internal/tenfold"
 	"mend/env/seed"
 )
 
@@ -16,29 +16,20 @@ type figure struct {
 	want, bias float64
 }
 
-// off reports whether f is more than 4 standard errors off.
-func (f figure) off() bool { return !within(f.e.Mean, f.want, f.bias+4*f.e.StandardError/f.want) }
+// Off reports whether f is more than 4 standard errors off.
+func (f figure) Off() bool { return !within(f.e.Mean, f.want, f.bias+4*f.e.StandardError/f.want) }
 
-// tenfold checks figures of n bursts, or of ten times as many: where any is off
-// after n, 10·n decide about all. The first n bursts of 10·n are the same.
-func tenfold(t *testing.T, n int, measure func(n int) []figure) {
+// tenfold checks figures of n bursts, or of ten times as many, see rule.Settle. The
+// first n bursts of 10·n are the same, and so are made again.
+func tenfold(t *testing.T, n int, measure func(from, to int) []figure) {
 	t.Helper()
 	width := 0.12
 	if long() {
 		width = 0.03
 	}
-	for _, f := range settle(n, measure) {
+	for _, f := range rule.Settle(n, measure) {
 		f.e.near(t, f.what, f.want, f.bias, width)
 	}
-}
-
-// settle returns the figures that decide.
-func settle(n int, measure func(n int) []figure) []figure {
-	figures := measure(n)
-	if slices.ContainsFunc(figures, figure.off) {
-		figures = measure(10 * n)
-	}
-	return figures
 }
 
 // TestTenfold: measurements of mean 1 and variance 1, to which errors are added.
@@ -56,7 +47,7 @@ func TestTenfold(t *testing.T) {
 		{"wrong by less than 100 would show", 0.5, 0.2, 1000, true},
 	} {
 		last := 0
-		f := settle(100, func(n int) []figure {
+		f := rule.Settle(100, func(_, n int) []figure {
 			var m moments
 			for r := range n {
 				e := x.rest
@@ -68,8 +59,8 @@ func TestTenfold(t *testing.T) {
 			last = n
 			return []figure{{x.what, m.estimate(1), 1, 0}}
 		})[0]
-		if last != x.n || f.off() != x.off {
-			t.Errorf("%s: %d measurements, off %t, want %d, %t", x.what, last, f.off(), x.n, x.off)
+		if last != x.n || f.Off() != x.off {
+			t.Errorf("%s: %d measurements, off %t, want %d, %t", x.what, last, f.Off(), x.n, x.off)
 		}
 	}
 }
@@ -124,7 +115,7 @@ func TestPublishedBursts(t *testing.T) {
 		if !long() {
 			n /= 16
 		}
-		tenfold(t, n, func(n int) []figure {
+		tenfold(t, n, func(_, n int) []figure {
 			loss, shards := c.Simulate(outageLost, n, seed.Seed(30+i))
 			return []figure{
 				{x.name + ": P(loss), conditioned", c.LossProbability(outageLost, n/10, seed.Seed(40+i)), want, x.bias},
@@ -148,7 +139,7 @@ func TestRackRatios(t *testing.T) {
 		l := newTest(t, x.c, x.top, 1, 3, 1)
 		c := CopysetsOf(l.Nodes, 3, x.top.Nodes())
 		want := x.loss / 1.330637e-9
-		tenfold(t, samples, func(n int) []figure {
+		tenfold(t, samples, func(_, n int) []figure {
 			g := rand.New(rand.NewPCG(5, uint64(i)))
 			down := make([]bool, x.top.Nodes())
 			var failed []int32

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	rule "mend/env/internal/tenfold"
 	"mend/env/seed"
 )
 
@@ -18,32 +19,21 @@ type figure struct {
 	want    float64
 }
 
-// off reports whether f is more than 4 standard errors off.
-func (f figure) off() bool {
+// Off reports whether f is more than 4 standard errors off.
+func (f figure) Off() bool {
 	e := batchMeans(f.batches)
 	return !(math.Abs(e.mean-f.want) <= 4*e.stderr)
 }
 
-// tenfold checks figures of n batches, or of ten times as many: where any is
-// off after n, more goes on, and 10·n decide about all. more makes batches that
-// follow those it has made before, and returns the figures of all of them.
-func tenfold(t *testing.T, n int, more func(n int) []figure) {
+// tenfold checks figures of n batches, or of ten times as many, see rule.Settle.
+func tenfold(t *testing.T, n int, measure func(from, to int) []figure) {
 	t.Helper()
-	for _, f := range settle(n, more) {
+	for _, f := range rule.Settle(n, measure) {
 		e := batchMeans(f.batches)
 		t.Logf("%s: %.6g, want %.6g (%+.2f standard errors, half-width %.2f %%, %d batches)",
 			f.what, e.mean, f.want, (e.mean-f.want)/e.stderr, 196*e.stderr/f.want, len(f.batches))
 		agree(t, f.what, e.mean, f.want, e.stderr)
 	}
-}
-
-// settle returns the figures that decide.
-func settle(n int, more func(n int) []figure) []figure {
-	figures := more(n)
-	if slices.ContainsFunc(figures, figure.off) {
-		figures = more(9 * n)
-	}
-	return figures
 }
 
 // TestTenfold: batches of mean 1 and variance 1, to which errors are added. With
@@ -61,8 +51,8 @@ func TestTenfold(t *testing.T) {
 		{"wrong by less than 100 would show", 0.5, 0.2, 1000, true},
 	} {
 		var all []float64
-		f := settle(100, func(n int) []figure {
-			for range n {
+		f := rule.Settle(100, func(from, to int) []figure {
+			for range to - from {
 				e, r := x.rest, len(all)
 				if r < 100 {
 					e = x.first
@@ -71,8 +61,8 @@ func TestTenfold(t *testing.T) {
 			}
 			return []figure{{x.what, all, 1}}
 		})[0]
-		if len(f.batches) != x.n || f.off() != x.off {
-			t.Errorf("%s: %d batches, off %t, want %d, %t", x.what, len(f.batches), f.off(), x.n, x.off)
+		if len(f.batches) != x.n || f.Off() != x.off {
+			t.Errorf("%s: %d batches, off %t, want %d, %t", x.what, len(f.batches), f.Off(), x.n, x.off)
 		}
 	}
 }
@@ -151,8 +141,8 @@ func TestWaits(t *testing.T) {
 			l.request()
 		}
 		var waiting, mean, wait, inside []float64
-		tenfold(t, 40, func(n int) []figure {
-			for range n {
+		tenfold(t, 40, func(from, to int) []figure {
+			for range to - from {
 				late, sum, slow, slowest := 0, 0.0, 0, 0
 				for range x.size {
 					w, s := l.request()
@@ -193,8 +183,8 @@ func TestLoss(t *testing.T) {
 	rng, _ := seed.Seed(300).Rand()
 	inside := 0
 	var lost []float64
-	tenfold(t, 40, func(n int) []figure {
-		for range n {
+	tenfold(t, 40, func(from, to int) []figure {
+		for range to - from {
 			const size = 40_000
 			arrived, turned := 0, 0
 			for arrived < size {
@@ -221,8 +211,8 @@ func TestQuorumOfThree(t *testing.T) {
 	rng, _ := seed.Seed(301).Rand()
 	mean, p99 := [3]float64{1.0 / 3, 1.0/3 + 1.0/2, 1.0/3 + 1.0/2 + 1}, [3]float64{1.535057, 2.831861, 5.700436}
 	var means, beyond [3][]float64
-	tenfold(t, 100, func(n int) []figure {
-		for range n {
+	tenfold(t, 100, func(from, to int) []figure {
+		for range to - from {
 			const size = 6000
 			var sum, slow [3]float64
 			for range size {

@@ -487,14 +487,12 @@ func (w *World) setWant(s int32, want int) {
 	if x.flags&shardPlain != 0 {
 		w.explicit(s)
 	}
-	w.wantCount[x.want]--
-	w.wantCount[want]++
 	ofTier := &w.tierWants[w.tiers.of(s)]
 	ofTier[x.want]--
 	ofTier[want]++
 	most := int32(0)
-	for k, c := range w.wantCount {
-		if c > most {
+	for k := range ofTier {
+		if c := w.wanting(k); c > most {
 			most, w.commonWant = c, int32(k)
 		}
 	}

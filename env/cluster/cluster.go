@@ -154,8 +154,7 @@ type World struct {
 	classImplied []int32                        // by class: implied shards, besides those of its list
 	lost         chain                          // unreachable nodes, first lost first
 	leave        chain                          // leaving nodes with implied repairs that are not begun
-	wantCount    [maxFactor + 1]int32           // shards by copies wanted
-	tierWants    [maxTiers][maxFactor + 1]int32 // and by tier
+	tierWants    [maxTiers][maxFactor + 1]int32 // shards of a tier by copies wanted
 	tierTarget   [maxTiers]int32                // copies wanted of the shards of a tier, but for extra ones of popular shards
 	commonWant   int32                          // what all want where uniform
 	gone         []int32                        // scratch of voidCopies

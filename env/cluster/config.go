@@ -107,8 +107,7 @@ type Repair struct {
 // Prices are in US dollars.
 type Prices struct {
 	// Providers names the provider of each failures.regions_per_provider regions,
-	// over and over: aws, gcp or
-	// azure, with list prices of storage, traffic, servers and requests, or custom,
+	// over and over: aws, gcp or azure, with list prices of storage, traffic, servers and requests, or custom,
 	// with those given here. None: all custom.
 	Providers []string `yaml:"providers" json:"providers"`
 	// RegionsPerContinent is how many regions, in order, are near each other; 0:

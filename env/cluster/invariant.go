@@ -329,7 +329,6 @@ func (w *World) checkEntries(n int32) error {
 func (w *World) checkShards() error {
 	var copies, unavailable, orders, short, believedShort, one, no int32
 	var charged [maxTiers]int32
-	var wants [maxFactor + 1]int32
 	var tierWants [maxTiers][maxFactor + 1]int32
 	var byReadable readableTable
 	var copiesBy [providers]int32
@@ -339,7 +338,6 @@ func (w *World) checkShards() error {
 	for s := range int32(w.shards) {
 		x := &w.info[s]
 		want := int(x.want)
-		wants[want]++
 		tier := w.tiers.of(s)
 		tierWants[tier][want]++
 		if w.tierTarget[tier] < 1 || want < int(w.tierTarget[tier]) {
@@ -458,8 +456,8 @@ func (w *World) checkShards() error {
 		return fmt.Errorf("orders %d, short %d, of one copy %d, of none %d; counted %d, %d, %d, %d",
 			orders, believedShort, one, no, w.orders, w.short, w.oneCopy, w.noCopy)
 	}
-	if w.commonWant < 0 || int(w.commonWant) >= len(wants) || wants != w.wantCount || tierWants != w.tierWants || w.uniform != (wants[w.commonWant] == int32(w.shards)) {
-		return fmt.Errorf("shards by copies wanted: %v, counted %v, all %d: %v", wants, w.wantCount, w.commonWant, w.uniform)
+	if w.commonWant < 0 || w.commonWant > maxFactor || tierWants != w.tierWants || w.uniform != (w.wanting(int(w.commonWant)) == int32(w.shards)) {
+		return fmt.Errorf("shards by tier and copies wanted: %v, counted %v, all %d: %v", tierWants, w.tierWants, w.commonWant, w.uniform)
 	}
 	for i := range implied {
 		if implied[i] != w.implied[i] {

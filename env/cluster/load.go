@@ -100,7 +100,7 @@ type load struct {
 }
 
 // staleness is how much of what is known of the load is out of date: that and all
-// below it. Most of the time only the rate changes.
+// below it.
 type staleness uint8
 
 const (

@@ -106,7 +106,7 @@ func (w *World) actReview(tier int, a Action) {
 	}
 	next := w.now + simulated(w.cfg.Reviews.Every)
 	id := w.timers.askReview + int32(tier)
-	if a == Hold {
+	if a == Hold && w.review.regime != 0 {
 		w.tally.put(id-w.timers.askNode, next)
 	}
 	switch {

@@ -188,7 +188,7 @@ func TestRanksLost(t *testing.T) {
 	if err := w.CheckInvariants(); err != nil {
 		t.Fatal(err)
 	}
-	if w.now > 10*env.Day || w.load.slots.shard[slot] == s || w.info[s].want != 3 || w.wantCount[4] != 0 {
+	if w.now > 10*env.Day || w.load.slots.shard[slot] == s || w.info[s].want != 3 || w.wanting(4) != 0 {
 		t.Errorf("at %d, slot %d has shard %d, shard %d wants %d copies", w.now, slot, w.load.slots.shard[slot], s, w.info[s].want)
 	}
 }

@@ -81,7 +81,6 @@ func (w *World) fields(c *state.Codec) {
 	state.Fixed(c, w.classImplied)
 	w.lost.fields(c)
 	w.leave.fields(c)
-	state.Fixed(c, w.wantCount[:])
 	for k := range w.tierWants {
 		state.Fixed(c, w.tierWants[k][:])
 	}

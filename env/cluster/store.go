@@ -533,8 +533,6 @@ func (w *World) fillStore() {
 	clear(w.implied)
 	w.badNodes = 0
 	w.short, w.oneCopy, w.noCopy = 0, 0, 0
-	w.wantCount = [maxFactor + 1]int32{}
-	w.wantCount[w.wants] = int32(w.shards)
 	w.tierWants = [maxTiers][maxFactor + 1]int32{}
 	for k := range w.tiers.count {
 		first, end := w.tiers.span(k)

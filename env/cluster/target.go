@@ -16,9 +16,9 @@ func (w *World) setTarget(tier int, delta int32) {
 
 // targetLegal reports whether setTarget would stay within its bounds: never
 // fewer copies than the quorum, or than 2, or more of any shard than
-// data.max_factor. Where that is 0 the target is fixed.
+// data.max_factor.
 func (w *World) targetLegal(tier int, delta int32) bool {
-	if w.cfg.Data.MaxFactor == 0 {
+	if w.cfg.Data.fixed() {
 		return false
 	}
 	if delta < 0 {
@@ -33,11 +33,19 @@ func (w *World) targetLegal(tier int, delta int32) bool {
 	return most+int(delta) <= w.maxWant
 }
 
+// wanting counts the shards of which so many copies are wanted.
+func (w *World) wanting(copies int) (shards int32) {
+	for k := range w.tiers.count {
+		shards += w.tierWants[k][copies]
+	}
+	return shards
+}
+
 // meanWant is how many copies are wanted of a shard, on average.
 func (w *World) meanWant() float64 {
 	sum := 0
-	for want, shards := range w.wantCount {
-		sum += want * int(shards)
+	for want := range maxFactor + 1 {
+		sum += want * int(w.wanting(want))
 	}
 	return float64(sum) / float64(w.shards)
 }

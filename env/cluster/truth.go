@@ -128,7 +128,7 @@ func (w *World) destroyCopies(n int32) {
 	w.health[n] |= healthDead
 	w.deadNodes++
 	w.countCopies(n, -w.held[n])
-	if w.deadNodes == 1 && w.marks[n] == 0 && w.wantCount[1] == 0 {
+	if w.deadNodes == 1 && w.marks[n] == 0 && w.wanting(1) == 0 {
 		return // all have copies elsewhere
 	}
 	e := w.entriesOf(n)

@@ -27,7 +27,7 @@ const (
 	reportFile = "report.html"
 )
 
-// finish evaluates the trained policy against every baseline, exports it, and
+// finish evaluates the trained policy against the baselines, exports it, and
 // writes the report. Done again, it writes the same files again.
 func (t *training) finish(ctx context.Context, s train.Summary) error {
 	if err := t.tidy(); err != nil {

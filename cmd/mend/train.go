@@ -38,7 +38,7 @@ func newTrain(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train [-c FILE] [--env ID] | --resume RUN",
 		Short: "Train a policy, evaluate it, export it and write a report",
-		Long: `Train a policy and compare it with every baseline on worlds that training
+		Long: `Train a policy and compare it with the baselines on worlds that training
 never saw.
 
   mend train -c configs/quickstart.yaml
